@@ -1,0 +1,1 @@
+"""The command line: parse, dispatch, write. No decisions of its own."""

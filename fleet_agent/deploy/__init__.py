@@ -1,0 +1,1 @@
+"""The pipeline: queue, plan, Ansible run, way back."""

@@ -1,0 +1,1 @@
+"""What Git servers send and want."""

@@ -1,0 +1,1 @@
+"""Thin handlers of the gateway (port 8646)."""

@@ -1,0 +1,1 @@
+"""The deploy hook (port 9876): gate, parse, enqueue, answer."""

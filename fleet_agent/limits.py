@@ -1,0 +1,167 @@
+"""Every limit: its name, unit, default, bounds and what it is for, in one table.
+
+``etc/daemon.yaml`` and docs/limits.md are compared with this table by a test. A limit's value for
+one daemon or one deploy travels as a ``Limits`` value; nothing reads the table's defaults behind
+the back of its caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from fleet_agent.errors import ConfigError
+
+
+class Limit(NamedTuple):
+    """One limit. ``scope`` is ``daemon`` (settings of a wizard) or ``deploy`` (the pipeline)."""
+
+    name: str
+    unit: str
+    default: float
+    low: float
+    high: float
+    scope: str
+    help: str
+
+
+_KIB: Final = 1024
+_MIB: Final = 1024 * 1024
+
+TABLE: Final[tuple[Limit, ...]] = (
+    # HTTP, both ports
+    Limit("http_request_line_bytes", "bytes", 8 * _KIB, 256, 64 * _KIB, "daemon",
+          "longest request line"),
+    Limit("http_header_bytes", "bytes", 32 * _KIB, 1 * _KIB, 256 * _KIB, "daemon",
+          "all header fields of one request together"),
+    Limit("http_header_count", "fields", 100, 10, 1000, "daemon",
+          "header fields of one request"),
+    Limit("http_body_bytes", "bytes", 1 * _MIB, 1 * _KIB, 64 * _MIB, "daemon",
+          "body of one request to the gateway"),
+    Limit("hook_body_bytes", "bytes", 8 * _MIB, 1 * _KIB, 64 * _MIB, "daemon",
+          "body of one webhook (a push of many commits is large)"),
+    Limit("http_header_seconds", "seconds", 10, 0.1, 300, "daemon",
+          "from a request's first byte to the end of its header"),
+    Limit("http_body_seconds", "seconds", 30, 0.1, 600, "daemon",
+          "from the end of the header to the end of the body"),
+    Limit("http_idle_seconds", "seconds", 75, 1, 3600, "daemon",
+          "a kept-alive connection without a request"),
+    Limit("http_write_seconds", "seconds", 30, 0.1, 600, "daemon",
+          "a peer that does not take its answer"),
+    Limit("http_answer_seconds", "seconds", 30, 0.1, 600, "daemon",
+          "a handler that has not answered"),
+    Limit("http_connections", "connections", 2048, 8, 65536, "daemon",
+          "open connections in all"),
+    Limit("http_connections_per_peer", "connections", 1024, 1, 65536, "daemon",
+          "open connections from one address"),
+    Limit("http_pipelined_requests", "requests", 64, 1, 1024, "daemon",
+          "requests of one connection that wait for their answers"),
+    Limit("http_turn_requests", "requests", 512, 1, 65536, "daemon",
+          "requests handled in one turn of the loop"),
+    Limit("http_drain_seconds", "seconds", 10, 0, 300, "daemon",
+          "from SIGTERM to the end of connections that still work"),
+    # Messages
+    Limit("message_payload_bytes", "bytes", 256 * _KIB, 1 * _KIB, 16 * _MIB, "daemon",
+          "payload of one message as JSON"),
+    Limit("message_depth", "levels", 32, 4, 256, "daemon",
+          "nesting of one message"),
+    Limit("message_future_seconds", "seconds", 300, 1, 86400, "daemon",
+          "how far a message's timestamp may lie in the future"),
+    Limit("message_ttl_seconds", "seconds", 7 * 86400, 60, 30 * 86400, "daemon",
+          "longest time to live that a message may ask for"),
+    Limit("message_hops", "hops", 16, 1, 255, "daemon",
+          "hops of one message"),
+    Limit("batch_lines", "lines", 1000, 1, 10000, "daemon",
+          "messages in one NDJSON batch"),
+    Limit("inbox_messages", "messages", 1_000_000, 100, 100_000_000, "daemon",
+          "messages waiting in one inbox"),
+    Limit("inbox_bytes", "bytes", 1024 * _MIB, 1 * _MIB, 1024 * 1024 * _MIB, "daemon",
+          "size of the box's file"),
+    # Health
+    Limit("health_disk_free_mib", "MiB", 256, 1, 1_000_000, "daemon",
+          "free disk under which health warns; a quarter of it fails"),
+    Limit("health_stall_ms", "ms", 1000, 10, 60000, "daemon",
+          "longest stall of the loop over which health warns"),
+    # Deploy
+    Limit("deploy_confirm_seconds", "seconds", 60, 5, 3600, "deploy",
+          "a touched node that hears nothing puts itself back after this"),
+    Limit("deploy_settle_seconds", "seconds", 3, 0, 300, "deploy",
+          "verify looks again after this"),
+    Limit("deploy_ready_seconds", "seconds", 30, 1, 600, "deploy",
+          "a unit that is not ready by then has failed"),
+    Limit("deploy_phase_seconds", "seconds", 120, 5, 3600, "deploy",
+          "one phase on one node"),
+    Limit("deploy_run_seconds", "seconds", 1800, 30, 86400, "deploy",
+          "one ansible-playbook run"),
+    Limit("deploy_connect_seconds", "seconds", 10, 1, 120, "deploy",
+          "one ssh connection"),
+    Limit("deploy_fetch_seconds", "seconds", 60, 1, 3600, "deploy",
+          "git fetch"),
+    Limit("deploy_forks", "hosts", 50, 1, 500, "deploy",
+          "hosts that Ansible works on at once, at least"),
+    Limit("deploy_disk_free_mib", "MiB", 256, 1, 1_000_000, "deploy",
+          "free disk that preflight wants on a node"),
+    Limit("deploy_clock_seconds", "seconds", 60, 1, 86400, "deploy",
+          "how far a node's clock may be from the orchestrator's"),
+    Limit("deploy_lock_seconds", "seconds", 10, 0, 600, "deploy",
+          "wait for an earlier run's phase on a node before it is ended"),
+    Limit("deploy_keep_releases", "releases", 5, 2, 100, "deploy",
+          "verified releases kept on a node"),
+    Limit("deploy_keep_runs", "deploys", 200, 10, 100000, "deploy",
+          "deploys whose files are kept"),
+    Limit("deploy_state_snapshot_mib", "MiB", 512, 0, 1_000_000, "deploy",
+          "largest state directory that is snapshotted before a deploy"),
+    Limit("deploy_file_bytes", "bytes", 1 * _MIB, 1 * _KIB, 64 * _MIB, "deploy",
+          "one rendered file or soul"),
+    # Status
+    Limit("status_seconds", "seconds", 5, 0.5, 120, "deploy",
+          "ssh and health of one wizard, each"),
+    # Registry
+    Limit("registry_bytes", "bytes", 16 * _MIB, 1 * _KIB, 256 * _MIB, "deploy",
+          "size of fleet.yaml"),
+)
+
+BY_NAME: Final[Mapping[str, Limit]] = {limit.name: limit for limit in TABLE}
+
+
+class Limits(Mapping[str, float]):
+    """Values of all limits: the defaults, with some replaced. Immutable.
+
+    Whole-number limits are read with ``.whole(name)``.
+    """
+
+    def __init__(self, changed: Mapping[str, object] | None = None) -> None:
+        self._values: dict[str, float] = {limit.name: limit.default for limit in TABLE}
+        for name, value in (changed or {}).items():
+            self._values[name] = check(name, value)
+
+    def __getitem__(self, name: str) -> float:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def whole(self, name: str) -> int:
+        """The limit ``name`` as a whole number (bytes, counts)."""
+        return int(self._values[name])
+
+
+def check(name: str, value: object) -> float:
+    """``value`` if it is a number within the bounds of the limit ``name``.
+
+    Raises ConfigError for an unknown name, another type, or a number out of bounds.
+    """
+    limit = BY_NAME.get(name)
+    if limit is None:
+        raise ConfigError("unknown setting", where=name, mend="see etc/daemon.yaml")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"must be a number of {limit.unit}, is {value!r}", where=name)
+    if not limit.low <= value <= limit.high:
+        raise ConfigError(
+            f"must lie between {limit.low:g} and {limit.high:g} {limit.unit}, is {value:g}",
+            where=name,
+        )
+    return float(value)

@@ -1,0 +1,1 @@
+"""What runs on a node during a deploy: standard library only, no YAML."""

@@ -1,0 +1,1 @@
+"""The fleet's state, computed once for whoever shows it."""

@@ -1,0 +1,1 @@
+"""Releases as values: manifest, tree, fingerprint, diff. Shared by deploy and node."""

@@ -1,0 +1,1 @@
+"""Wiring, one module per systemd unit."""

@@ -1,0 +1,1 @@
+"""First steps: init, bootstrap, promote, demo."""

@@ -1,0 +1,1 @@
+"""SQLite as we use it: pragmas, one writer, numbered migrations."""

@@ -1,0 +1,88 @@
+"""The words that cross a border: ports, routes, headers, message types, phases, states.
+
+Values only. What is here is a promise to peers, scripts and older releases: add, never change.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+GATEWAY_PORT: Final = 8646
+HOOK_PORT: Final = 9876
+
+# Names of the sockets that systemd hands over (FileDescriptorName=).
+SOCKET_GATEWAY: Final = "gateway"
+SOCKET_HOOK: Final = "hook"
+
+MEDIA_JSON: Final = "application/json"
+MEDIA_PROBLEM: Final = "application/problem+json"  # RFC 9457
+MEDIA_HEALTH: Final = "application/health+json"  # draft-inadarei-api-health-check-06
+MEDIA_NDJSON: Final = "application/x-ndjson"
+
+ROUTE_HEALTH: Final = "/health"
+ROUTE_REGISTRY: Final = "/registry"
+ROUTE_FIND: Final = "/find"
+ROUTE_MESSAGE: Final = "/message"
+ROUTE_HOOK: Final = "/"
+ROUTE_HOOK_FORGE: Final = "/hook/{forge}"
+
+BROADCAST: Final = "*"
+CAPABILITY_PREFIX: Final = "capability:"
+
+
+class MessageType(StrEnum):
+    """The four message types of the bus."""
+
+    REQUEST = "request"
+    RESPONSE = "response"
+    BROADCAST = "broadcast"
+    ALERT = "alert"
+
+
+class Phase(StrEnum):
+    """The eight phases of a deploy, in their order; each is one role and one node module."""
+
+    PREFLIGHT = "preflight"
+    BASELINE = "baseline"
+    SOUL = "soul"
+    DEPLOY = "deploy"
+    SERVICES = "services"
+    KEYS = "keys"
+    VERIFY = "verify"
+    AUDIT = "audit"
+
+
+class DeployState(StrEnum):
+    """States of a deploy; the table of moves is ``deploy.states``."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    VERIFIED = "verified"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+class Health(StrEnum):
+    """Health statuses of draft-inadarei-api-health-check."""
+
+    PASS = "pass"  # noqa: S105 (a health status, not a password)
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Role(StrEnum):
+    """What a wizard is to the fleet."""
+
+    ORCHESTRATOR = "orchestrator"
+    STANDBY = "standby"
+    WORKER = "worker"
+
+
+class Forge(StrEnum):
+    """Git servers whose webhooks are understood."""
+
+    GITEA = "gitea"
+    FORGEJO = "forgejo"
+    GOGS = "gogs"
