@@ -113,6 +113,13 @@ TABLE: Final[tuple[Limit, ...]] = (
           "largest state directory that is snapshotted before a deploy"),
     Limit("deploy_file_bytes", "bytes", 1 * _MIB, 1 * _KIB, 64 * _MIB, "deploy",
           "one rendered file or soul"),
+    # Pin of fleet-agent itself
+    Limit("pin_wheel_bytes", "bytes", 64 * _MIB, 1 * _KIB, 1024 * _MIB, "deploy",
+          "size of the pinned wheel"),
+    Limit("pin_unpacked_bytes", "bytes", 256 * _MIB, 1 * _KIB, 4096 * _MIB, "deploy",
+          "size of the pinned wheel's files together"),
+    Limit("pin_files", "files", 10_000, 10, 1_000_000, "deploy",
+          "files of the pinned wheel"),
     # Status
     Limit("status_seconds", "seconds", 5, 0.5, 120, "deploy",
           "ssh and health of one wizard, each"),
