@@ -1,0 +1,75 @@
+# What a person and CI do with this repository; the same targets for both.
+
+PYTHON ?= python3
+SECONDS ?= 60
+VENV := .venv
+BIN := $(VENV)/bin
+# bash sets SECONDS itself; the shells of this file are plain ones.
+SHELL := /bin/sh
+
+.DEFAULT_GOAL := help
+.PHONY: help venv test format lint types units pytest demo lab lab-thirty fuzz \
+	bench-deploy bench-start bench-registry clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(VENV)/made ## the virtual environment with the tools of development (.venv)
+
+$(VENV)/made: setup.cfg pyproject.toml .ci/need
+	@PYTHON=$(PYTHON) .ci/need git python3 python3-venv
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,orchestrator]'
+	@touch $@
+
+test: lint types units pytest ## everything that needs no root: linters, types, unit, socket and house tests
+
+format: venv ## write the code as `make lint` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: venv ## ruff, import-linter, ansible-lint (production profile), shellcheck
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production playbooks
+	$(BIN)/shellcheck .ci/need .ci/run
+
+types: venv ## mypy --strict
+	$(BIN)/mypy --strict fleet_agent
+
+units: ## systemd-analyze verify on the unit files (where systemd is)
+	@if command -v systemd-analyze >/dev/null; then \
+		.ci/verify-units; \
+	else \
+		echo "units: not looked at, this machine has no systemd-analyze (apt-get install systemd)"; \
+	fi
+
+pytest: venv ## unit, socket and house tests
+	$(BIN)/pytest tests/unit tests/socket tests/house
+
+demo: venv ## three wizards on this machine without root: deploy, break, way back (DEMO_ONCE=1 ends by itself)
+	$(BIN)/python -m fleet_agent.setup.demo
+
+lab: venv ## real systemd machines in namespaces: the end-to-end tests (root)
+	$(BIN)/pytest --timeout=900 tests/lab --ignore=tests/lab/test_thirty.py
+
+lab-thirty: venv ## the same pipeline over thirty machines (root)
+	$(BIN)/pytest --timeout=1800 tests/lab/test_thirty.py
+
+fuzz: venv ## hostile bytes against the parsers for SECONDS=60 in all; prints its executions
+	$(BIN)/python -m tests.fuzz $(SECONDS)
+
+bench-deploy: venv ## tag push to verified on three and thirty nodes, beside others (root)
+	$(BIN)/python -m tests.bench.deploy
+
+bench-start: venv ## from exec to the first answered /health, and idle memory
+	$(BIN)/python -m tests.bench.start
+
+bench-registry: venv ## 10,000 wizards: checked by the operator, loaded on a node
+	$(BIN)/python -m tests.bench.registry
+
+clean: ## remove what the targets made here (.venv, .demo, caches, artifacts)
+	rm -rf $(VENV) .demo build dist *.egg-info artifacts
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
