@@ -1,0 +1,90 @@
+"""Confirms a verified deploy on its nodes, over connections of their own, all at once.
+
+A new connection (``ControlPath=none``) is the point: a node that the deploy cut off must not be
+confirmed over the connection that was open before. Each node's answer is its acknowledgement.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fleet_agent import proc
+from fleet_agent.deploy.ansible import Ways, ssh_options
+from fleet_agent.deploy.hosttask import answer, spec
+from fleet_agent.deploy.plan import NodePlan, Plan
+from fleet_agent.deploy.progress import Failure
+from fleet_agent.errors import FleetError
+from fleet_agent.node import command
+
+CONFIRM = "confirm"
+
+
+def confirm_argv(ways: Ways, plan: Plan, node: NodePlan) -> list[str]:
+    """The command that confirms on ``node``: over ssh, or straight where the node is a folder."""
+    remote = command.confirm(plan.pyz_sha256, node.layout)
+    if node.connection == "local":
+        return remote
+    if node.user != "root":
+        remote = ["sudo", "-n", "--", *remote]
+    jump = ["-o", f"ProxyJump={node.proxy_jump}"] if node.proxy_jump else []
+    return [
+        "ssh",
+        *ssh_options(ways, plan),
+        "-o", "ControlMaster=no",
+        "-o", "ControlPath=none",
+        *jump,
+        "-i", ways.ssh_key,
+        "-p", str(node.port),
+        "-l", node.user,
+        "--",
+        node.host.strip("[]"),
+        shlex.join(remote),
+    ]  # fmt: skip
+
+
+def confirm_all(
+    ways: Ways, plan: Plan, hosts: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
+    """Confirm every one of ``hosts``; returns those that acknowledged, and the failures."""
+    answers: dict[str, Failure | None] = {}
+
+    def one(host: str) -> None:
+        answers[host] = _confirm(ways, plan, plan.node(host))
+
+    threads = [threading.Thread(target=one, args=(host,), daemon=True) for host in sorted(hosts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    confirmed = tuple(host for host, failure in answers.items() if failure is None)
+    return confirmed, tuple(failure for failure in answers.values() if failure is not None)
+
+
+def _confirm(ways: Ways, plan: Plan, node: NodePlan) -> Failure | None:
+    line = spec(plan, node, now=time.time(), manifest=None)
+    seconds = 2 * plan.limits["deploy_connect_seconds"] + 5
+    try:
+        done = proc.run(
+            confirm_argv(ways, plan, node), timeout_seconds=seconds, stdin=line, check=False
+        )
+    except FleetError as error:
+        return _failure(node.host, {"what": error.what, "where": error.where})
+    said = answer(
+        CONFIRM, done.code, done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
+    )
+    return None if said.ok else _failure(node.host, said.error or {})
+
+
+def _failure(host: str, error: Mapping[str, Any]) -> Failure:
+    return Failure(
+        host=host,
+        phase=CONFIRM,
+        task="Confirm over a new connection",
+        what=str(error.get("what") or "no answer"),
+        where=str(error.get("where") or ""),
+        mend=str(error.get("mend") or ""),
+    )

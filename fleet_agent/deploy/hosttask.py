@@ -1,0 +1,118 @@
+"""One phase on one host: what goes in over the connection and what came out of it. Pure.
+
+The action plugin ``fleet_phase`` is the only caller with a connection in its hand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fleet_agent.deploy.plan import BACK, NodePlan, Plan
+from fleet_agent.wire import Phase
+
+SPEC_VERSION: Final = 1
+_LAST_WORDS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """A phase's result from a node, or why there is none."""
+
+    ok: bool
+    changed: bool = False
+    touched: bool = False
+    armed: bool = False
+    diff: tuple[Mapping[str, str], ...] = ()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    error: Mapping[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as it stands in events and results."""
+        return {
+            "ok": self.ok,
+            "changed": self.changed,
+            "touched": self.touched,
+            "armed": self.armed,
+            "diff": [dict(part) for part in self.diff],
+            "evidence": dict(self.evidence),
+            "notes": list(self.notes),
+            "error": None if self.error is None else dict(self.error),
+        }
+
+
+def spec(
+    plan: Plan,
+    node: NodePlan,
+    *,
+    now: float,
+    manifest: Mapping[str, Any] | None,
+    pack_bytes: int = 0,
+) -> bytes:
+    """The JSON line that a phase reads first. ``now`` is this machine's Unix time."""
+    line: dict[str, Any] = {
+        "v": SPEC_VERSION,
+        "fleet": plan.fleet,
+        "deploy": plan.deploy,
+        "nonce": plan.nonce,
+        "mode": plan.mode,
+        "check": plan.check,
+        "node": node.host,
+        "commit": plan.commit,
+        "holder": plan.holder,
+        "now": now,
+        "limits": dict(plan.limits),
+        "layout": dict(node.layout),
+        "pack_bytes": pack_bytes,
+    }
+    if plan.mode != BACK:
+        line["manifest"] = manifest
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def wants_pack(plan: Plan, phase: Phase) -> bool:
+    """Whether ``phase`` needs the release's files: to place them, or with check to compare them."""
+    return plan.mode != BACK and (phase is Phase.DEPLOY or plan.check)
+
+
+def no_such_code(code: int, stderr: str) -> bool:
+    """Whether Python said that the node's own code is not there yet (a bare or a stale node)."""
+    return code == 2 and "can't open file" in stderr
+
+
+def answer(phase: str, code: int, stdout: str, stderr: str) -> NodeAnswer:
+    """What a node said. Its own words come first; without any, the program's last ones."""
+    for line in reversed(stdout.strip().splitlines()):
+        if line.startswith("{"):
+            try:
+                data = json.loads(line)
+            except ValueError:
+                break
+            if isinstance(data, dict) and isinstance(data.get("ok"), bool):
+                return _parsed(data)
+    words = (stderr.strip() or stdout.strip() or "no output")[-_LAST_WORDS:]
+    return NodeAnswer(
+        ok=False,
+        error={
+            "what": f"phase {phase} gave no answer (exit {code}): {words}",
+            "where": f"node code, phase {phase}",
+            "mend": "run the deploy again; if it stays, look at the node's journal: "
+            "journalctl -u 'fleet-phase-*'",
+        },
+    )
+
+
+def _parsed(data: Mapping[str, Any]) -> NodeAnswer:
+    return NodeAnswer(
+        ok=data["ok"],
+        changed=bool(data.get("changed")),
+        touched=bool(data.get("touched")),
+        armed=bool(data.get("armed")),
+        diff=tuple(data.get("diff") or ()),
+        evidence=data.get("evidence") or {},
+        notes=tuple(data.get("notes") or ()),
+        error=data.get("error"),
+    )

@@ -1,0 +1,107 @@
+"""Runs one phase of the node's own code over Ansible's connection: spec in, one JSON line out.
+
+Glue only: what is sent and what an answer means is fleet_agent.deploy.hosttask.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+from fleet_agent.deploy import hosttask, nodebuild
+from fleet_agent.deploy import plan as plans
+from fleet_agent.errors import FleetError
+from fleet_agent.node import command
+from fleet_agent.wire import Phase
+
+
+class ActionModule(ActionBase):
+    """Action of a role's one task."""
+
+    _VALID_ARGS = frozenset(("phase", "plan"))
+    _requires_connection = True
+    _supports_check_mode = True
+    _supports_async = False
+    _supports_diff = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Run the phase; the result carries the node's answer whole under ``fleet``."""
+        result = super().run(tmp, task_vars)
+        phase = Phase(self._task.args["phase"])
+        plan = plans.load(self._task.args["plan"])
+        node = plan.node(task_vars["inventory_hostname"])
+        try:
+            answer = self._phase(phase, plan, node, task_vars)
+        except FleetError as error:
+            answer = hosttask.NodeAnswer(
+                ok=False,
+                error={"what": error.what, "where": error.where, "mend": error.mend},
+            )
+        result["fleet"] = answer.as_dict()
+        result["changed"] = answer.changed
+        if self._task.diff and answer.diff:
+            result["diff"] = [
+                {"prepared": f"{part['path']}\n{part['text']}"} for part in answer.diff
+            ]
+        if not answer.ok:
+            result["failed"] = True
+            result["msg"] = _sentence(answer.error or {})
+        return result
+
+    def _phase(self, phase, plan, node, task_vars):
+        manifest = None
+        if plan.mode != plans.BACK:
+            if phase is Phase.PREFLIGHT:
+                nodebuild.build(plan, node, self._render(task_vars))
+            manifest = nodebuild.manifest(plan, node)
+        pack = b""
+        if hosttask.wants_pack(plan, phase):
+            pack = nodebuild.pack(plan, node, text_only=plan.check)
+        spec = hosttask.spec(plan, node, now=time.time(), manifest=manifest, pack_bytes=len(pack))
+        answer = self._call(phase, plan, node, spec + pack)
+        if phase is Phase.PREFLIGHT and answer.ok and not plan.check:
+            nodebuild.remember_have(plan, node, answer.evidence.get("have", ()))
+        return answer
+
+    def _call(self, phase, plan, node, stdin):
+        direct = command.phase(plan.pyz_sha256, plan.nonce, phase, node.layout, plan.limits)
+        if not plan.check:
+            code, out, err = self._execute(direct, stdin)
+            if not hosttask.no_such_code(code, err + out):
+                return hosttask.answer(phase, code, out, err)
+        with open(plan.pyz, "rb") as source:
+            pyz = source.read()
+        loader = command.load_and_run(
+            plan.nonce, phase, node.layout, plan.limits, install=not plan.check
+        )
+        before = command.loader_header(pyz, plan.pyz_sha256, install=not plan.check)
+        code, out, err = self._execute(loader, before + stdin)
+        return hosttask.answer(phase, code, out, err)
+
+    def _execute(self, argv, stdin):
+        done = self._low_level_execute_command(shlex.join(argv), in_data=stdin, sudoable=True)
+        return done["rc"], done.get("stdout", ""), done.get("stderr", "")
+
+    def _render(self, task_vars):
+        """Ansible's own templating, as its lookup ``template`` does it."""
+
+        def render(path, values):
+            lookup = lookup_loader.get("template", loader=self._loader, templar=self._templar)
+            found = lookup.run(
+                [os.path.abspath(path)],
+                variables=task_vars,
+                template_vars=values,
+                convert_data=False,
+            )
+            return str(found[0])
+
+        return render
+
+
+def _sentence(error):
+    text = f"{error.get('where')}: {error.get('what')}" if error.get("where") else error.get("what")
+    return f"{text} ({error['mend']})" if error.get("mend") else str(text)
