@@ -60,7 +60,8 @@ def result_sentences(result: Mapping[str, Any]) -> list[str]:
     if cause:
         where = f" ({cause['where']})" if cause.get("where") else ""
         lines.append(
-            f"cause: {cause['host']} failed in {cause['phase'] or 'the run'}{where}: {cause['what']}"
+            f"cause: {cause['host']} failed in {cause['phase'] or 'the run'}{where}: "
+            f"{cause['what']}"
         )
         if cause.get("task"):
             lines.append(f"  task: {cause['task']}")
