@@ -22,11 +22,11 @@ class OutputError(FleetError):
 
 
 class ReaderGone(Exception):  # noqa: N818 (it reads as what happened)
-    """Whoever read our output closed it (``| head``): nothing is wrong, and nothing is left to do."""
+    """Whoever read our output closed it (``| head``): nothing is wrong."""
 
 
 class Output:
-    """Where a command's words go. ``json`` says that a program reads stdout, so no text goes there."""
+    """Where a command's words go. ``json``: a program reads stdout, so no text goes there."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Output:
             self.line(self.paint("bold", padded) if number == 0 else padded)
 
     def paint(self, colour: str, text: str) -> str:
-        """``text`` in a colour (red, green, yellow, dim, bold) where a person looks, else as it is."""
+        """``text`` in a colour of _COLOURS where a person looks, else as it is."""
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
 
     def health(self, status: str) -> str:
