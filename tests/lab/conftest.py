@@ -1,0 +1,56 @@
+"""The lab for pytest: one a session, never skipped; without root or its tools the tests fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .gitserver import GitServer
+from .lab import Lab
+
+HERE = Path(__file__).parent
+# The first test of a session may have to build the base trees.
+LIMIT_S = 900
+LAST_LINES = 25
+_labs: list[Lab] = []
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Three nodes n1 (Debian 12), n2 (Debian 13), n3 (Debian 12), up."""
+    with Lab() as made:
+        _labs.append(made)
+        yield made
+        _labs.remove(made)
+
+
+@pytest.fixture(scope="session")
+def git(lab: Lab) -> Iterator[GitServer]:
+    """The Git server on the operator's side of the lab."""
+    with GitServer(lab) as server:
+        yield server
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the lab's tests a time limit that fits machines, where they name none themselves."""
+    if not config.pluginmanager.hasplugin("timeout"):
+        return
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[pytest.TestReport]:
+    """Show what the nodes last said with a failure."""
+    report: pytest.TestReport = yield  # type: ignore[assignment,misc]
+    if report.failed and HERE in item.path.parents:
+        for running in _labs:
+            for node in running.nodes:
+                tail = node.last_words(LAST_LINES)
+                report.sections.append((f"last words of {node.name}", tail))
+    return report  # type: ignore[return-value]
