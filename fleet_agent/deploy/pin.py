@@ -18,7 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from fleet_agent.errors import ConfigError
@@ -28,6 +28,7 @@ MEND: Final = "renew it with `fleet-agent init --pin DIR`, commit, and deploy ag
 
 _KEYS: Final = frozenset({"version", "sha256", "wheel"})
 _FILE_BYTES: Final = 64 * 1024
+_PATH_CHARACTERS: Final = 200  # well under what any file system takes, in all and a part
 _CHUNK: Final = 1024 * 1024
 _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -142,6 +143,8 @@ def _checked(
             raise PinError(f"holds the name {entry.filename!r}", where=where, mend=MEND)
         seen.add(entry.filename)
         files.append(entry)
+    if any(str(parent) in seen for name in seen for parent in PurePosixPath(name).parents):
+        raise PinError("holds a name as file and as directory", where=where, mend=MEND)
     if "fleet_agent/__init__.py" not in seen:
         raise PinError("is no wheel of fleet-agent", where=where, mend=MEND)
     return files
@@ -169,6 +172,7 @@ def _inside(path: str) -> bool:
         "\\" not in path
         and "\0" not in path
         and ":" not in parts[0]
+        and len(path) <= _PATH_CHARACTERS
         and not any(part in ("", ".", "..") for part in parts)
     )
 
