@@ -14,7 +14,11 @@ from fleet_agent.errors import ConfigError
 
 
 class Limit(NamedTuple):
-    """One limit. ``scope`` is ``daemon`` (settings of a wizard) or ``deploy`` (the pipeline)."""
+    """One limit.
+
+    ``scope`` is ``daemon`` (settings of a wizard), ``deploy`` (the pipeline) or ``file`` (reading
+    the files that say the other two).
+    """
 
     name: str
     unit: str
@@ -56,6 +60,14 @@ TABLE: Final[tuple[Limit, ...]] = (
           "open connections from one address"),
     Limit("http_pipelined_requests", "requests", 64, 1, 1024, "daemon",
           "requests of one connection that wait for their answers"),
+    Limit("http_unsent_bytes", "bytes", 256 * _KIB, 4 * _KIB, 64 * _MIB, "daemon",
+          "answers of one connection that its peer has not taken; over it nothing more is read"),
+    Limit("http_held_bytes", "bytes", 64 * _MIB, 1 * _MIB, 4096 * _MIB, "daemon",
+          "all requests that are not whole yet, together"),
+    Limit("http_chunk_extension_bytes", "bytes", 4 * _KIB, 0, 64 * _KIB, "daemon",
+          "chunk extensions of one body together"),
+    Limit("http_linger_seconds", "seconds", 2, 0.1, 60, "daemon",
+          "for the peer to take the last answer and close"),
     Limit("http_turn_requests", "requests", 512, 1, 65536, "daemon",
           "requests handled in one turn of the loop"),
     Limit("http_drain_seconds", "seconds", 10, 0, 300, "daemon",
@@ -139,9 +151,17 @@ TABLE: Final[tuple[Limit, ...]] = (
     # Status
     Limit("status_seconds", "seconds", 5, 0.5, 120, "deploy",
           "ssh and health of one wizard, each"),
-    # Registry
-    Limit("registry_bytes", "bytes", 16 * _MIB, 1 * _KIB, 256 * _MIB, "deploy",
+    # Files that people write: read before any setting is known, so always with these defaults
+    Limit("registry_bytes", "bytes", 16 * _MIB, 1 * _KIB, 256 * _MIB, "file",
           "size of fleet.yaml"),
+    Limit("yaml_depth", "levels", 32, 4, 256, "file",
+          "nesting of a YAML file, its aliases followed"),
+    Limit("yaml_nodes", "nodes", 2_000_000, 1000, 100_000_000, "file",
+          "values in a YAML file"),
+    Limit("yaml_alias_nodes", "nodes", 100_000, 0, 10_000_000, "file",
+          "values that a YAML file's aliases repeat"),
+    Limit("yaml_mistakes", "mistakes", 1000, 1, 1_000_000, "file",
+          "mistakes shown for one file; more are counted"),
 )
 
 BY_NAME: Final[Mapping[str, Limit]] = {limit.name: limit for limit in TABLE}

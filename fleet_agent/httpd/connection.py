@@ -1,0 +1,406 @@
+"""The life of one connection: bytes in, requests handled, answers out in the order of requests.
+
+Not for what bytes mean (``reader``), when it is overdue (``deadlines``) or who may connect
+(``server``).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from fleet_agent.httpd.answer import refuse
+from fleet_agent.httpd.deadlines import Close, Times, overdue
+from fleet_agent.httpd.deferred import Deferred
+from fleet_agent.httpd.parse import Head
+from fleet_agent.httpd.reader import Arrived, Reader, Stage
+from fleet_agent.httpd.refusal import Refusal
+from fleet_agent.httpd.shared import Shared
+from fleet_agent.httpd.types import Peer, Response
+from fleet_agent.httpd.write import CONTINUE
+
+_RECEIVE_BYTES: Final = 64 * 1024
+# A peer that takes less than this in a write deadline does not take its answer.
+_PROGRESS_BYTES: Final = 64 * 1024
+
+Respond = Callable[[Head, bytes, Peer], Response | Deferred]
+
+log = logging.getLogger("fleet_agent.httpd")
+
+
+class _Slot:
+    """The place of one answer among those of its connection."""
+
+    __slots__ = ("asked_at", "connection", "deferred", "head", "response")
+
+    def __init__(self, connection: Connection, head: Head | None, asked_at: float) -> None:
+        self.connection = connection
+        self.head = head
+        self.asked_at = asked_at
+        self.response: Response | None = None
+        self.deferred: Deferred | None = None
+
+    def resolved(self, response: Response) -> None:
+        self.response = response
+        self.connection.answered(self)
+
+
+class Connection:
+    """One accepted socket. All methods run on the loop's thread."""
+
+    __slots__ = ("_ended_since", "_fd", "_held", "_last", "_out", "_paused", "_peer_ended",
+                 "_postponed", "_reader", "_respond", "_served", "_settled", "_shared", "_slots",
+                 "_socket", "_stage", "_stage_since", "_taken", "_unsent", "_unsent_bytes",
+                 "_unsent_since", "closed", "on_close", "peer")  # fmt: skip
+
+    def __init__(  # noqa: PLR0917 (made in one place)
+        self,
+        shared: Shared,
+        connected: socket.socket,
+        peer: Peer,
+        body_limit: Callable[[Head], int],
+        respond: Respond,
+        on_close: Callable[[Connection], None],
+    ) -> None:
+        self._shared = shared
+        self._socket = connected
+        self._fd = connected.fileno()
+        self.peer = peer
+        self._reader = Reader(shared.sizes, body_limit)
+        self._respond = respond
+        self.on_close = on_close
+        self._slots: deque[_Slot] = deque()  # requests without their answer sent, in order
+        self._out: list[bytes] = []  # rendered, to be sent with the next flush
+        self._unsent: deque[memoryview] = deque()  # what the kernel did not take
+        self._unsent_bytes = 0
+        self._unsent_since: float | None = None
+        self._taken = 0  # bytes taken since then
+        self._stage = Stage.NOTHING
+        self._stage_since = shared.loop.now
+        self._held = 0
+        self._served = False
+        self._last = False  # no further request is read: close after the answers
+        self._peer_ended = False
+        self._ended_since: float | None = None  # all is said and our direction is shut
+        self._paused = False  # reading stopped until answers are taken
+        self._postponed = False  # goes on in the next turn
+        self._settled = False  # is in the list of those to settle
+        self.closed = False
+        shared.loop.add_reader(self._fd, self._readable)
+
+    # Bytes come.
+
+    def _readable(self) -> None:
+        if self._postponed:
+            return  # what is here comes first; epoll will say again that there is more
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close(f"reading: {error.strerror}")
+            return
+        if self._last:
+            # Nothing of it counts any more; taking it lets our last answer arrive.
+            if not data:
+                self._peer_left()
+            return
+        if data:
+            self._reader.feed(data)
+        else:
+            self._peer_left()
+        self.advance()
+
+    def _peer_left(self) -> None:
+        self._peer_ended = True
+        self._shared.loop.remove_reader(self._fd)
+        for slot in self._slots:
+            if slot.deferred is not None:
+                slot.deferred.cancel()
+        if self._ended_since is not None:
+            self.close("done")
+
+    def advance(self) -> None:
+        """Handle the requests that are there, as far as limits allow, and send what is ready."""
+        self._postponed = False
+        if self.closed:
+            return
+        shared = self._shared
+        share = shared.most_pipelined
+        took = False
+        while not self._last:
+            if len(self._slots) >= shared.most_pipelined or self._unsent_bytes > shared.most_unsent:
+                self._pause()
+                break
+            if share <= 0 or shared.turn_left <= 0:
+                self._postpone()
+                break
+            message = self._reader.next()
+            if message is None:
+                if self._peer_ended:
+                    self._input_over()
+                break
+            took = True
+            if isinstance(message, Refusal):
+                self._refuse(message)
+                break
+            share -= 1
+            shared.turn_left -= 1
+            self._handle(message)
+        self._note_stage(took)
+        self._flush()
+
+    def _handle(self, message: Arrived) -> None:
+        head, body = message
+        self._shared.counts.requests += 1
+        if not head.keep_alive:
+            self._last = True
+        answer = self._respond(head, body, self.peer)
+        response = answer.response if isinstance(answer, Deferred) else answer
+        if response is not None and not self._slots:
+            self._emit(head, response)
+            return
+        slot = _Slot(self, head, self._shared.loop.now)
+        slot.response = response
+        if isinstance(answer, Deferred) and response is None:
+            slot.deferred = answer
+            answer.on_resolve(slot.resolved)
+            if self._peer_ended:
+                answer.cancel()
+        self._slots.append(slot)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer a refusal in its turn, and read nothing more: where a next request would begin
+        is not known."""
+        self._shared.counts.refused += 1
+        self._last = True
+        response = refuse(refusal.status, refusal.what, mend=refusal.mend)
+        if not self._slots:
+            self._emit(None, response)
+            return
+        slot = _Slot(self, None, self._shared.loop.now)
+        slot.response = response
+        self._slots.append(slot)
+
+    def _input_over(self) -> None:
+        if self._reader.stage is Stage.NOTHING:
+            self._last = True
+        else:
+            self._refuse(Refusal(400, "the connection ended in the middle of a request"))
+
+    def _note_stage(self, took: bool) -> None:
+        """Keep the time since which the reader is where it is, and the bytes that it holds."""
+        shared = self._shared
+        stage = self._reader.stage
+        if took or stage is not self._stage:
+            self._stage = stage
+            self._stage_since = shared.loop.now
+        held = 0 if stage is Stage.NOTHING else self._reader.held
+        if held != self._held:
+            shared.counts.held_bytes += held - self._held
+            self._held = held
+            if shared.counts.held_bytes > shared.most_held and not self._last:
+                self._refuse(Refusal(503, "too much is being received at once", "try again"))
+
+    # Answers go.
+
+    def answered(self, slot: _Slot) -> None:
+        """A deferred answer is there: send it at the end of this turn, in its place."""
+        if self._slots and self._slots[0] is slot and not self._settled:
+            self._settled = True
+            self._shared.settled.append(self)
+
+    def settle(self) -> None:
+        """Send the answers that are ready and have none before them."""
+        self._settled = False
+        if self.closed:
+            return
+        slots = self._slots
+        while slots and (response := slots[0].response) is not None:
+            self._emit(slots.popleft().head, response)
+        if not slots:
+            self._stage_since = max(self._stage_since, self._shared.loop.now)
+        self._flush()
+        self._resume()
+
+    def _emit(self, head: Head | None, response: Response) -> None:
+        """Render an answer; the connection's last one says so."""
+        shared = self._shared
+        if shared.draining and self._reader.stage is Stage.NOTHING:
+            self._last = True
+        minor = 1 if head is None else head.minor
+        keep = not self._last or bool(self._slots)
+        bare = head is not None and head.method == "HEAD"
+        try:
+            data = shared.writer.render(response, minor=minor, keep_alive=keep, head=bare)
+        except Exception:
+            log.exception("an answer cannot be rendered")
+            shared.counts.failed += 1
+            data = shared.writer.render(refuse(500, "the answer is broken"), minor=minor,
+                                        keep_alive=keep, head=bare)  # fmt: skip
+        self._out.append(data)
+        self._served = True
+
+    def _flush(self) -> None:
+        if self.closed:
+            return
+        if self._reader.wants_continue and not self._slots and not self._last:
+            self._reader.wants_continue = False
+            if self._reader.stage is Stage.BODY:
+                self._out.append(CONTINUE)
+        out = self._out
+        if out:
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._out = []
+            if self._unsent:
+                self._unsent.append(memoryview(data))
+                self._unsent_bytes += len(data)
+                return
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                self.close(f"writing: {error.strerror}")
+                return
+            if sent < len(data):
+                self._unsent.append(memoryview(data)[sent:])
+                self._unsent_bytes = len(data) - sent
+                self._unsent_since = self._shared.loop.now
+                self._taken = 0
+                self._shared.loop.add_writer(self._fd, self._writable)
+                return
+        if self._last and not self._slots and not self._unsent:
+            self._end()
+
+    def _writable(self) -> None:
+        try:
+            sent = self._socket.send(self._unsent[0])
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.close(f"writing: {error.strerror}")
+            return
+        self._unsent_bytes -= sent
+        self._taken += sent
+        if sent < len(self._unsent[0]):
+            self._unsent[0] = self._unsent[0][sent:]
+        else:
+            self._unsent.popleft()
+        if not self._unsent:
+            self._unsent_since = None
+            self._shared.loop.remove_writer(self._fd)
+            self._stage_since = max(self._stage_since, self._shared.loop.now)
+            self._flush()
+        elif self._taken >= _PROGRESS_BYTES:
+            self._taken = 0
+            self._unsent_since = self._shared.loop.now
+        self._resume()
+
+    # Backpressure.
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._shared.loop.remove_reader(self._fd)
+
+    def _resume(self) -> None:
+        """Read again when answers were taken. In the next turn: a request that is handled at this
+        turn's end would miss its commit."""
+        shared = self._shared
+        if (
+            not self._paused
+            or self.closed
+            or len(self._slots) >= shared.most_pipelined
+            or self._unsent_bytes > shared.most_unsent
+        ):
+            return
+        self._paused = False
+        if not self._peer_ended:
+            shared.loop.add_reader(self._fd, self._readable)
+        self._postpone()
+
+    def _postpone(self) -> None:
+        if not self._postponed:
+            self._postponed = True
+            if not self._shared.postponed:
+                self._shared.loop.call_next_turn(self._shared.go_on)
+            self._shared.postponed.append(self)
+
+    # The end.
+
+    def drain(self) -> None:
+        """Finish what was begun; close at once when nothing was."""
+        if self._last or self.closed:
+            return
+        if not self._paused and not self._postponed:
+            self._readable()  # a request may have arrived in this moment
+        if self._stage is Stage.NOTHING and not (
+            self._slots or self._unsent or self._last or self._postponed
+        ):
+            self.close("drained")
+
+    def check(self, now: float) -> None:
+        """End the connection if one of its deadlines is over."""
+        times = Times(
+            self._stage,
+            self._stage_since,
+            self._unsent_since,
+            self._slots[0].asked_at if self._slots else None,
+            self._served,
+            self._ended_since,
+        )
+        verdict = overdue(times, self._shared.deadlines, now)
+        if verdict is None:
+            return
+        self._shared.counts.timed_out += 1
+        if isinstance(verdict, Close):
+            self.close(verdict.why)
+            return
+        self._drop_slots()
+        self._refuse(verdict)
+        self._flush()
+
+    def _end(self) -> None:
+        """All is said: shut our direction and let the peer read the rest before it is closed.
+        Closing with unread bytes would send a reset, which can overtake the answer."""
+        if self._ended_since is not None:
+            return
+        if self._peer_ended:
+            self.close("done")
+            return
+        self._ended_since = self._shared.loop.now
+        self._stage = Stage.NOTHING
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            self.close(f"ending: {error.strerror}")
+            return
+        if self._paused:
+            self._paused = False
+            self._shared.loop.add_reader(self._fd, self._readable)
+
+    def _drop_slots(self) -> None:
+        slots, self._slots = self._slots, deque()
+        for slot in slots:
+            if slot.deferred is not None:
+                slot.deferred.cancel()
+
+    def close(self, why: str) -> None:
+        """Close at once; those who work on answers are told that nobody waits for them."""
+        if self.closed:
+            return
+        self.closed = True
+        log.debug("connection of %s closed: %s", self.peer.address, why)
+        self._shared.counts.held_bytes -= self._held
+        self._held = 0
+        self._shared.loop.remove_reader(self._fd)
+        self._shared.loop.remove_writer(self._fd)
+        self._socket.close()
+        self._unsent.clear()
+        self._out = []
+        self._drop_slots()
+        self.on_close(self)

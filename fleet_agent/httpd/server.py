@@ -1,0 +1,280 @@
+"""The HTTP server: listeners, accepting, deadlines, draining. One thread; see ``loop``.
+
+Built on ``http.server.HTTPServer``; docs/decisions/0001 says what of it stays. Not for routes.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import socketserver
+import struct
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from fleet_agent.errors import FleetError
+from fleet_agent.httpd.answer import problem, refuse
+from fleet_agent.httpd.connection import Connection, Respond
+from fleet_agent.httpd.deferred import Deferred
+from fleet_agent.httpd.listen import BACKLOG
+from fleet_agent.httpd.loop import Loop, Timer
+from fleet_agent.httpd.parse import Head
+from fleet_agent.httpd.router import Router
+from fleet_agent.httpd.shared import Counts, Shared
+from fleet_agent.httpd.standard import HTTPServer
+from fleet_agent.httpd.types import Peer, Request, Response
+from fleet_agent.limits import Limits
+
+_ACCEPTS_A_TURN: Final = 128
+_NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_BREATH_SECONDS: Final = 0.5
+_CREDENTIALS: Final = struct.Struct("3i")
+
+log = logging.getLogger("fleet_agent.httpd")
+
+
+class _Listener(NamedTuple):
+    socket: socket.socket
+    name: str
+    body_limit: Callable[[Head], int]
+    respond: Respond
+
+
+class Server(HTTPServer):
+    """Serves the routers of its listeners until it is drained or the loop is stopped.
+
+    Of HTTPServer stay the class, ``serve_forever``, ``shutdown`` and ``server_close``; threads,
+    handler classes and its own parsing are replaced.
+    """
+
+    request_queue_size = BACKLOG
+
+    def __init__(self, loop: Loop, limits: Limits) -> None:
+        # Not TCPServer's: it makes and binds a socket of its own. Ours come bound.
+        socketserver.BaseServer.__init__(self, ("", 0), socketserver.BaseRequestHandler)
+        self._loop = loop
+        self._limits = limits
+        self._shared = Shared(loop, limits)
+        self._listeners: list[_Listener] = []
+        self._per_peer: dict[str, int] = {}
+        self._most = limits.whole("http_connections")
+        self._most_per_peer = limits.whole("http_connections_per_peer")
+        self._sweeping: Timer | None = None
+        self._turned_away_said = 0.0
+        loop.after_turn(self._after_turn)
+
+    @property
+    def counts(self) -> Counts:
+        """What happened so far, and what is open now."""
+        return self._shared.counts
+
+    @property
+    def draining(self) -> bool:
+        """Whether ``drain`` was called."""
+        return self._shared.draining
+
+    def add_listener(self, listening: socket.socket, name: str, router: Router) -> None:
+        """Serve ``router`` on a bound, listening socket; ``name`` is told to handlers."""
+        listening.setblocking(False)
+
+        def body_limit(head: Head) -> int:
+            return self._limits.whole(router.body_limit(head.method, head.raw_path))
+
+        def respond(head: Head, body: bytes, peer: Peer) -> Response | Deferred:
+            return self._respond(router, name, head, body, peer)
+
+        listener = _Listener(listening, name, body_limit, respond)
+        if not self._listeners:
+            self.socket = listening
+            self.server_address = listening.getsockname()
+        self._listeners.append(listener)
+        self._loop.add_reader(listening.fileno(), lambda: self._accept(listener))
+
+    # What HTTPServer promises.
+
+    def server_bind(self) -> None:
+        """Never needed: sockets come bound. HTTPServer's would ask DNS for a name (getfqdn)."""
+        raise NotImplementedError("bind with httpd.listen and call add_listener")
+
+    def serve_forever(self, poll_interval: float = 0.5) -> None:
+        """Run the loop until ``shutdown``, a drain's end, or the loop's ``stop``."""
+        self._loop.run()
+
+    def shutdown(self) -> None:
+        """End ``serve_forever``; from any thread. For a graceful end: ``drain``."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def server_close(self) -> None:
+        """Close all sockets. Sockets of systemd stay open in its own hands."""
+        self._stop_accepting()
+        for connection in list(self._shared.connections):
+            connection.close("server closed")
+
+    # Draining.
+
+    def drain(self, seconds: float) -> None:
+        """Accept no more, finish what was begun, then stop the loop: after ``seconds`` at last.
+
+        Connections that wait in a socket unit's queue are for the process that comes next.
+        """
+        if self._shared.draining:
+            return
+        self._shared.draining = True
+        self._stop_accepting()
+        for connection in list(self._shared.connections):
+            connection.drain()
+        if self._shared.connections:
+            self._loop.call_later(seconds, self._drain_over)
+        else:
+            self._loop.stop()
+
+    def _drain_over(self) -> None:
+        left = len(self._shared.connections)
+        if left:
+            log.warning("%d connections did not end in time; they are closed", left)
+        for connection in list(self._shared.connections):
+            connection.close("drain is over")
+        self._loop.stop()
+
+    def _stop_accepting(self) -> None:
+        for listener in self._listeners:
+            self._loop.remove_reader(listener.socket.fileno())
+            listener.socket.close()
+        self._listeners = []
+
+    # Accepting.
+
+    def _accept(self, listener: _Listener) -> None:
+        for _ in range(_ACCEPTS_A_TURN):
+            try:
+                connected, address = listener.socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:
+                    self._breathe(listener, error)
+                    return
+                continue  # the peer left before it was accepted
+            self._admit(listener, connected, address)
+
+    def _admit(self, listener: _Listener, connected: socket.socket, address: Any) -> None:
+        connected.setblocking(False)
+        counts = self._shared.counts
+        peer = _peer_of(connected, address)
+        key = _key_of(peer)
+        mine = self._per_peer.get(key, 0)
+        if counts.open >= self._most or mine >= self._most_per_peer:
+            self._turn_away(connected, peer, "this address has" if mine >= self._most_per_peer
+                            else "there are")  # fmt: skip
+            return
+        if peer.kind == "tcp":
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._per_peer[key] = mine + 1
+        counts.open += 1
+        counts.accepted += 1
+        connection = Connection(self._shared, connected, peer, listener.body_limit,
+                                listener.respond, self._closed)  # fmt: skip
+        self._shared.connections.add(connection)
+        if self._sweeping is None:
+            self._sweeping = self._loop.call_later(self._shared.deadlines.grain, self._sweep)
+
+    def _turn_away(self, connected: socket.socket, peer: Peer, whose: str) -> None:
+        self._shared.counts.turned_away += 1
+        now = self._loop.now
+        if now - self._turned_away_said >= 1:
+            self._turned_away_said = now
+            log.warning("a connection of %s was turned away: %s too many open (%d so far)",
+                        peer.address, whose, self._shared.counts.turned_away)  # fmt: skip
+        answer = refuse(503, f"{whose} too many connections open",
+                        headers=(("Retry-After", "1"),))  # fmt: skip
+        try:
+            connected.send(
+                self._shared.writer.render(answer, minor=1, keep_alive=False, head=False)
+            )
+            connected.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # it was told as well as could be; it is closed either way
+        connected.close()
+
+    def _breathe(self, listener: _Listener, error: OSError) -> None:
+        """Out of descriptors or memory: epoll would report the listener again and again."""
+        log.error("no connection can be accepted on %s: %s", listener.name, error.strerror)
+        self._loop.remove_reader(listener.socket.fileno())
+
+        def again() -> None:
+            if listener in self._listeners:
+                self._loop.add_reader(listener.socket.fileno(), lambda: self._accept(listener))
+
+        self._loop.call_later(_BREATH_SECONDS, again)
+
+    def _closed(self, connection: Connection) -> None:
+        self._shared.connections.discard(connection)
+        self._shared.counts.open -= 1
+        key = _key_of(connection.peer)
+        left = self._per_peer[key] - 1
+        if left:
+            self._per_peer[key] = left
+        else:
+            del self._per_peer[key]
+        if self._shared.draining and not self._shared.connections:
+            self._loop.stop()
+
+    # Turns.
+
+    def _after_turn(self) -> None:
+        shared = self._shared
+        while shared.settled:
+            settled, shared.settled = shared.settled, []
+            for connection in settled:
+                connection.settle()
+        shared.new_turn()
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        now = self._loop.now
+        for connection in list(self._shared.connections):
+            connection.check(now)
+        if self._shared.connections:
+            self._sweeping = self._loop.call_later(self._shared.deadlines.grain, self._sweep)
+
+    # Handling.
+
+    def _respond(
+        self, router: Router, name: str, head: Head, body: bytes, peer: Peer
+    ) -> Response | Deferred:
+        found = router.find(head.method, head.raw_path)
+        if isinstance(found, Response):
+            return found
+        request = Request(head.method, head.target, head.path, head.query, head.headers, body,
+                          peer, name, found.params)  # fmt: skip
+        try:
+            return found.route.handler(request)
+        except FleetError as error:
+            if error.http_status >= 500:
+                log.warning("%s %s of %s: %s", head.method, head.path, peer.address, error)
+            return problem(error)
+        except Exception:
+            self._shared.counts.failed += 1
+            log.exception("%s %s of %s: the handler broke", head.method, head.path, peer.address)
+            return refuse(500, "the handler broke", mend="see the daemon's log")
+
+
+def _peer_of(connected: socket.socket, address: Any) -> Peer:
+    if connected.family == socket.AF_UNIX:
+        raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, _gid = _CREDENTIALS.unpack(raw)
+        return Peer("unix", "", 0, uid, pid)
+    host, port = address[:2]
+    return Peer("tcp", host.removeprefix("::ffff:"), port)
+
+
+def _key_of(peer: Peer) -> str:
+    """What counts as one peer: a user, an IPv4 address, an IPv6 network of 64 bits (one machine
+    has all of its addresses)."""
+    if peer.kind == "unix":
+        return f"uid {peer.uid}"
+    if ":" in peer.address:
+        packed = socket.inet_pton(socket.AF_INET6, peer.address.partition("%")[0])
+        return packed[:8].hex()
+    return peer.address

@@ -1,0 +1,68 @@
+"""What all connections of one server have in common: limits, counts, the turn's budget.
+
+Not a place for behaviour: ``connection`` and ``server`` act on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fleet_agent.httpd.deadlines import Deadlines
+from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.refusal import Sizes
+from fleet_agent.httpd.write import Writer
+from fleet_agent.limits import Limits
+
+if TYPE_CHECKING:
+    from fleet_agent.httpd.connection import Connection
+
+
+class Counts:
+    """Numbers since the server's start, and ``open`` and ``held_bytes`` as they are now."""
+
+    __slots__ = ("accepted", "failed", "held_bytes", "open", "refused", "requests", "timed_out",
+                 "turned_away")  # fmt: skip
+
+    def __init__(self) -> None:
+        self.open = 0  # connections
+        self.accepted = 0  # connections
+        self.turned_away = 0  # connections over a limit
+        self.timed_out = 0  # connections ended by a deadline
+        self.requests = 0  # whole ones that were handled
+        self.refused = 0  # requests refused before a handler saw them
+        self.failed = 0  # requests whose handler broke
+        self.held_bytes = 0  # of requests that are not whole yet
+
+
+class Shared:
+    """One server's common part. Belongs to the loop's thread."""
+
+    __slots__ = ("_turn_requests", "connections", "counts", "deadlines", "draining", "loop",
+                 "most_held", "most_pipelined", "most_unsent", "postponed", "settled", "sizes",
+                 "turn_left", "writer")  # fmt: skip
+
+    def __init__(self, loop: Loop, limits: Limits) -> None:
+        self.loop = loop
+        self.sizes = Sizes.of(limits)
+        self.deadlines = Deadlines.of(limits)
+        self.most_pipelined = limits.whole("http_pipelined_requests")
+        self.most_unsent = limits.whole("http_unsent_bytes")
+        self.most_held = limits.whole("http_held_bytes")
+        self._turn_requests = limits.whole("http_turn_requests")
+        self.turn_left = self._turn_requests  # requests that may still be handled in this turn
+        self.postponed: list[Connection] = []  # go on in the next turn
+        self.settled: list[Connection] = []  # have answers to send at this turn's end
+        self.connections: set[Connection] = set()
+        self.draining = False
+        self.writer = Writer()
+        self.counts = Counts()
+
+    def new_turn(self) -> None:
+        """Fill the turn's budget again."""
+        self.turn_left = self._turn_requests
+
+    def go_on(self) -> None:
+        """Let the connections that were postponed go on."""
+        waiting, self.postponed = self.postponed, []
+        for connection in waiting:
+            connection.advance()
