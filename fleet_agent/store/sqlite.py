@@ -47,6 +47,13 @@ class Store:
             self._undo()
             raise
 
+    def number(self, sql: str) -> int:
+        """The one whole number that ``sql`` asks for. Raises as ``transaction`` does."""
+        try:
+            return int(self.connection.execute(sql).fetchone()[0])
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+
     def close(self) -> None:
         """Close the connection; the last one of a file also moves its log into it."""
         self.connection.close()
