@@ -1,0 +1,195 @@
+"""Builds a node's release into the run's directory, in preflight, and hands it out afterwards.
+
+Effects: reads the pinned code and the checkout, writes ``runs/N/nodes/HOST``. Rendering is the
+caller's (Ansible's own templating); which files make a release is ``release.build``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from fleet_agent.deploy.plan import NodePlan, Plan
+from fleet_agent.errors import ConfigError
+from fleet_agent.registry import compiled
+from fleet_agent.registry.schema import Registry, Wizard
+from fleet_agent.release import build as releases
+from fleet_agent.release.manifest import from_json, to_json
+from fleet_agent.release.pack import pack as make_pack
+from fleet_agent.wire import Role
+
+Render = Callable[[str, Mapping[str, Any]], str]
+TEMPLATE_ENDING: Final = ".j2"
+UNITS: Final = "fleet_agent/share/systemd"
+_CODE_PREFIX: Final = "code/"
+
+
+def build(plan: Plan, node: NodePlan, render: Render) -> None:
+    """Build the release of ``node`` and keep it for the later phases.
+
+    Raises ConfigError naming wizard and file when a source is missing, too large, not plain or
+    can't be rendered.
+    """
+    registry = compiled.read(plan.registry)
+    most = int(plan.limits["deploy_file_bytes"])
+    sources = [
+        _wizard_source(plan, registry, registry.wizard(name), render, most) for name in node.wizards
+    ]
+    built = releases.build(
+        plan.fleet,
+        sources,
+        code_files=_files_below(plan.code, "fleet_agent"),
+        registry_json=json.dumps(plan.registry, indent=1, sort_keys=True).encode() + b"\n",
+        unit_sources=_files_in(os.path.join(plan.code, UNITS)),
+        root=str(node.layout.get("root", "/")),
+    )
+    blobs = os.path.join(plan.directory, "blobs")
+    directory = plan.node_directory(node.host)
+    os.makedirs(blobs, mode=0o700, exist_ok=True)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    for entry in built.manifest.files:
+        _write_once(os.path.join(blobs, entry.sha256), built.tree[entry.path][1])
+    _write(os.path.join(directory, "manifest.json"), to_json(built.manifest))
+
+
+def manifest(plan: Plan, node: NodePlan) -> Mapping[str, Any]:
+    """The manifest of the release that preflight built for ``node``, as JSON."""
+    data = _read_json(os.path.join(plan.node_directory(node.host), "manifest.json"))
+    return dict(data)
+
+
+def remember_have(plan: Plan, node: NodePlan, have: Iterable[str]) -> None:
+    """Keep which contents ``node`` said it has, so that ``pack`` leaves them out."""
+    _write(os.path.join(plan.node_directory(node.host), "have.json"), list(have))
+
+
+def pack(plan: Plan, node: NodePlan, *, text_only: bool) -> bytes:
+    """What ``node`` lacks of its release; with ``text_only`` all of it but the code."""
+    wanted = from_json(manifest(plan, node))
+    try:
+        have = frozenset(_read_json(os.path.join(plan.node_directory(node.host), "have.json")))
+    except FileNotFoundError:
+        have = frozenset()
+    tree = {
+        entry.path: (entry.mode, _read(os.path.join(plan.directory, "blobs", entry.sha256)))
+        for entry in wanted.files
+        if (not entry.path.startswith(_CODE_PREFIX) if text_only else entry.sha256 not in have)
+    }
+    return make_pack(tree)
+
+
+def _wizard_source(
+    plan: Plan, registry: Registry, wizard: Wizard, render: Render
+) -> releases.WizardSource:
+    most = int(plan.limits["deploy_file_bytes"])
+    soul = None
+    if wizard.soul is not None:
+        soul = _read_source(plan.tree, wizard.soul.file, most, f"wizards.{wizard.name}.soul")
+    files = tuple(_file(plan, wizard.name, file.source, render) for file in wizard.files)
+    hook = None
+    if wizard.role == Role.ORCHESTRATOR:
+        hook = releases.Hook(
+            wizard.listen.address,
+            int(registry.deploy.hook_port),
+            registry.deploy.tag,
+            registry.deploy.repository,
+        )
+    return releases.WizardSource(
+        wizard=wizard,
+        soul=soul,
+        files=files,
+        limits=wizard.settings,
+        unsigned=registry.unsigned,
+        hook=hook,
+    )
+
+
+def _values(registry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a template may say of its wizard: its entry, and its name."""
+    wizards = registry["wizards"]
+    entry = (
+        wizards[name]
+        if isinstance(wizards, Mapping)
+        else next(item for item in wizards if item["name"] == name)
+    )
+    return {**entry, "name": name}
+
+
+def _file(plan: Plan, wizard: str, source: str, render: Render) -> bytes:
+    where = f"wizards.{wizard}.files"
+    most = int(plan.limits["deploy_file_bytes"])
+    content = _read_source(plan.tree, source, most, where)
+    if not source.endswith(TEMPLATE_ENDING):
+        return content
+    values = {"wizard": _values(plan.registry, wizard), "fleet": plan.fleet}
+    try:
+        rendered = render(os.path.join(plan.tree, source), values).encode()
+    except Exception as error:  # Ansible raises many kinds; each is the template's fault here
+        raise ConfigError(
+            f"{source} can't be rendered: {error}", where=where, mend="mend the template"
+        ) from error
+    if len(rendered) > most:
+        raise ConfigError(f"{source} is {len(rendered)} bytes rendered, limit {most}", where=where)
+    return rendered
+
+
+def _read_source(tree: str, source: str, most: int, where: str) -> bytes:
+    """A plain file of the checkout, which no link may lead out of."""
+    path = os.path.realpath(os.path.join(tree, source))
+    inside = os.path.realpath(tree) + os.sep
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{source}: {error.strerror}", where=where, mend="is it committed?"
+        ) from error
+    if not path.startswith(inside) or not stat.S_ISREG(found.st_mode):
+        raise ConfigError(f"{source} is no plain file of the repository", where=where)
+    if found.st_size > most:
+        raise ConfigError(f"{source} is {found.st_size} bytes, limit {most}", where=where)
+    return _read(path)
+
+
+def _files_below(directory: str, package: str) -> dict[str, bytes]:
+    """The files of the pinned package by their paths, bytecode left out."""
+    found: dict[str, bytes] = {}
+    for where, directories, names in os.walk(os.path.join(directory, package)):
+        directories[:] = sorted(name for name in directories if name != "__pycache__")
+        for name in sorted(names):
+            path = os.path.join(where, name)
+            found[os.path.relpath(path, directory)] = _read(path)
+    return found
+
+
+def _files_in(directory: str) -> dict[str, bytes]:
+    return {
+        name: _read(os.path.join(directory, name))
+        for name in sorted(os.listdir(directory))
+        if os.path.isfile(os.path.join(directory, name))
+    }
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as source:
+        return source.read()
+
+
+def _read_json(path: str) -> Any:
+    return json.loads(_read(path))
+
+
+def _write(path: str, value: object) -> None:
+    _write_once(path, json.dumps(value, separators=(",", ":")).encode(), replace=True)
+
+
+def _write_once(path: str, data: bytes, *, replace: bool = False) -> None:
+    """Write ``path`` whole or not at all: thirty hosts of one run build at the same time."""
+    if not replace and os.path.exists(path):
+        return
+    unfinished = f"{path}.{os.getpid()}"
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(data)
+    os.replace(unfinished, path)
