@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,17 @@ _OURS: Final = re.compile(
 )
 _VARIABLE: Final = re.compile(r"\$(?:\{(\w+)\}|(\w+)|(\$))")
 _PREFIXES: Final = "-@:+!"
+_TOKEN: Final = re.compile(r"(\\x[0-9a-fA-F]{2}|\\.)|(.)", re.DOTALL)
+_ESCAPES: Final = {
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "s": " ",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +52,14 @@ def command(line: str, env: Mapping[str, str], root: str, where: str) -> Command
     """The command of an ``Exec…=`` line. ConfigError when its quotes don't match or it is empty."""
     bare = line.lstrip(_PREFIXES)
     prefixes = line[: len(line) - len(bare)]
-    try:
-        words = shlex.split(bare, posix=True)
-    except ValueError as error:
-        raise ConfigError(f"is no command: {error}", where=where) from None
+    words = split(bare, where)
     if not words:
         raise ConfigError("is an empty command", where=where)
     argv: list[str] = []
     for word in words:
-        if re.fullmatch(r"\$\w+", word):  # a variable alone becomes as many words as it has
+        if ":" in prefixes:  # no variables in this one
+            argv.append(word)
+        elif re.fullmatch(r"\$\w+", word):  # a variable alone becomes as many words as it has
             argv += env.get(word[1:], "").split()
         else:
             argv.append(_VARIABLE.sub(lambda found: _value(found, env), word))
@@ -58,6 +67,37 @@ def command(line: str, env: Mapping[str, str], root: str, where: str) -> Command
     if root != "/" and argv[0] == "/usr/bin/python3":
         argv[0] = sys.executable
     return Command(tuple(argv), may_fail="-" in prefixes)
+
+
+def split(text: str, where: str) -> list[str]:
+    """Words in systemd's quoting: quotes around a part, C escapes in and outside of them.
+
+    ConfigError when a quote is not closed.
+    """
+    words: list[str] = []
+    word, quote, begun = "", "", False
+    for escape, char in _TOKEN.findall(text):
+        if escape:
+            word, begun = word + _unescaped(escape), True
+        elif quote:
+            quote, word = ("", word) if char == quote else (quote, word + char)
+        elif char in "\"'":
+            quote, begun = char, True
+        elif char.isspace():
+            if begun:
+                words.append(word)
+            word, begun = "", False
+        else:
+            word, begun = word + char, True
+    if quote:
+        raise ConfigError("has a quote that is not closed", where=where)
+    return [*words, word] if begun else words
+
+
+def _unescaped(escape: str) -> str:
+    if escape[1] == "x":
+        return chr(int(escape[2:], 16))
+    return _ESCAPES.get(escape[1], escape[1])
 
 
 def _value(found: re.Match[str], env: Mapping[str, str]) -> str:
@@ -68,11 +108,7 @@ def _value(found: re.Match[str], env: Mapping[str, str]) -> str:
 
 def assignments(value: str, where: str) -> dict[str, str]:
     """The ``A=b`` words of an ``Environment=`` line."""
-    try:
-        words = shlex.split(value, posix=True)
-    except ValueError as error:
-        raise ConfigError(f"is no list of assignments: {error}", where=where) from None
-    pairs = (word.partition("=") for word in words)
+    pairs = (word.partition("=") for word in split(value, where))
     return {name: text for name, equals, text in pairs if equals}
 
 

@@ -54,6 +54,7 @@ class Execution:
         self.main: Process | None = None
         self.exit: int | None = None
         self.started_at = 0.0
+        self.started_since_boot = 0.0
         self.exited_at = 0.0
         self._place = place
         self._journal = journal
@@ -89,6 +90,7 @@ class Execution:
         self.main = self._process(unit, wanted, main=True)
         self.exit = None
         self.started_at = time.time()
+        self.started_since_boot = time.monotonic()
 
     def _process(self, unit: Unit, wanted: Command, *, main: bool) -> Process:
         log = self._journal.open(unit.name)

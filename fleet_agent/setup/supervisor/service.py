@@ -63,6 +63,7 @@ class Service:
         self.restarts = 0
         self.status_text = ""
         self.active_since = 0.0
+        self.active_since_boot = 0.0
         self.changed_at = 0.0
         self.run = Execution(place, journal, sockets, stdio)
         self._journal = journal
@@ -265,6 +266,7 @@ class Service:
     def _started(self, sub: str) -> None:
         self._move(sub)
         self.active_since = self.changed_at
+        self.active_since_boot = time.monotonic()
         self._say(f"Started {self.unit.last('Unit', 'Description', self.unit.name)}.")
         self._settle(states.SUCCESS)
 

@@ -13,7 +13,7 @@ from fleet_agent.setup.supervisor.unitfile import Unit
 
 _EXITED: Final = "1"
 _KILLED: Final = "2"
-_STATUS_LINES: Final = 10
+STATUS_LINES: Final = 10
 
 
 def properties(house: House, name: str) -> dict[str, str]:
@@ -57,15 +57,21 @@ def _of_service(service: Service | None, unit: Unit | None) -> dict[str, str]:
         "ExecMainCode": "0" if code is None else _EXITED if code >= 0 else _KILLED,
         "ExecMainStatus": str(abs(code or 0)),
         "ExecMainStartTimestamp": stamp(run.started_at if run is not None else 0),
+        "ExecMainStartTimestampMonotonic": _micros(run.started_since_boot if run else 0),
         "ExecMainExitTimestamp": stamp(run.exited_at if run is not None else 0),
         "ActiveEnterTimestamp": stamp(service.active_since if service is not None else 0),
+        "ActiveEnterTimestampMonotonic": _micros(service.active_since_boot if service else 0),
         "InvocationID": service.invocation if service is not None else "",
         "NRestarts": str(service.restarts if service is not None else 0),
         "StatusText": service.status_text if service is not None else "",
     }
 
 
-def status(house: House, name: str) -> str:
+def _micros(seconds: float) -> str:
+    return str(int(seconds * 1_000_000))
+
+
+def status(house: House, name: str, lines_wanted: int = STATUS_LINES) -> str:
     """A unit as a person wants to see it, with the last lines that it said."""
     found = properties(house, name)
     lines = [
@@ -77,7 +83,7 @@ def status(house: House, name: str) -> str:
     ]
     if found.get("MainPID", "0") != "0":
         lines.append(f"   Main PID: {found['MainPID']}")
-    return "\n".join([*lines, "", *house.journal.tail(name, _STATUS_LINES)]) + "\n"
+    return "\n".join([*lines, "", *house.journal.tail(name, lines_wanted)]) + "\n"
 
 
 def listing(house: House) -> str:

@@ -15,8 +15,8 @@ from fleet_agent.setup.supervisor.service import Service
 
 # Exit codes of systemctl(1), after the LSB.
 _INACTIVE: Final = 3
-_NO_SUCH_UNIT: Final = 4
 _NOT_FOUND: Final = 5
+_ALL_LINES: Final = 1000
 _TAKES_VALUE: Final = {
     "-p": "property", "--property": "property", "-s": "signal", "--signal": "signal",
     "-u": "unit", "--unit": "unit", "-n": "lines", "--lines": "lines", "-o": "output",
@@ -96,7 +96,8 @@ async def _verb(house: House, verb: str, names: list[str], words: Words) -> Answ
     if verb in {"is-active", "is-failed", "is-enabled"}:
         return _is(house, verb, names, words)
     if verb == "status":
-        text = "\n".join(show.status(house, name) for name in names)
+        count = _count(words, show.STATUS_LINES)
+        text = "\n".join(show.status(house, name, count) for name in names)
         active = all(show.properties(house, name)["ActiveState"] == "active" for name in names)
         return Answer(0 if active else _INACTIVE, text)
     if verb in {"list-units", "list-unit-files", "list"}:
@@ -215,16 +216,21 @@ def _cat(house: House, names: list[str]) -> Answer:
     return Answer(out="\n".join(parts))
 
 
+def _count(words: Words, default: int) -> int:
+    wanted = words.last("lines", str(default))
+    return int(wanted) if wanted.isdigit() else _ALL_LINES
+
+
 def journalctl(house: House, argv: Sequence[str]) -> Answer:
     """Answer ``journalctl -u UNIT… [-n N]``: the last lines, as with ``-o cat``."""
     try:
         words = words_of(argv)
     except FleetError as error:
         return Answer(1, err=f"{error}\n")
-    count = words.last("lines", "1000")
+    count = _count(words, _ALL_LINES)
     lines = [
         line
         for name in words.values.get("unit", [])
-        for line in house.journal.tail(full_name(name), int(count) if count.isdigit() else 1000)
+        for line in house.journal.tail(full_name(name), count)
     ]
     return Answer(out="".join(f"{line}\n" for line in lines))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fleet_agent.errors import FleetError
+from fleet_agent.release.unitfile import exec_line
 from fleet_agent.setup.supervisor.execution import Stdio, UnitFailedError
 from fleet_agent.setup.supervisor.house import House
 from fleet_agent.setup.supervisor.service import Service
@@ -62,7 +62,7 @@ def order_of(argv: Sequence[str]) -> Order:
     return Order(
         name=os.path.splitext(stem)[0] if stem.endswith((".service", ".timer")) else stem,
         argv=tuple(words),
-        settings=(*_settings(options), ("Service", "ExecStart", line_of(words))),
+        settings=(*_settings(options), ("Service", "ExecStart", exec_line(words))),
         on_active=on_active[-1] if on_active else "",
         pipe="--pipe" in flags or "-P" in flags,
         wait="--wait" in flags,
@@ -79,17 +79,12 @@ def _settings(options: Sequence[tuple[str, str]]) -> list[tuple[str, str, str]]:
         elif name == "--service-type":
             found.append(("Service", "Type", value))
         elif name in {"--setenv", "-E"}:
-            found.append(("Service", "Environment", shlex.quote(value)))
+            found.append(("Service", "Environment", exec_line([value]).removeprefix(":")))
         elif name == "--working-directory":
             found.append(("Service", "WorkingDirectory", value))
         elif name == "--description":
             found.append(("Unit", "Description", value))
     return found
-
-
-def line_of(argv: Sequence[str]) -> str:
-    """``argv`` as an ``ExecStart=`` line that means exactly these words."""
-    return shlex.join(argv).replace("$", "$$").replace("%", "%%")
 
 
 async def systemd_run(house: House, argv: Sequence[str], stdio: Stdio) -> Answer:
