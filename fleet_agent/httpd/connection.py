@@ -6,7 +6,6 @@ Not for what bytes mean (``reader``), when it is overdue (``deadlines``) or who 
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -15,20 +14,18 @@ from typing import Final
 from fleet_agent.httpd.answer import refuse
 from fleet_agent.httpd.deadlines import Close, Times, overdue
 from fleet_agent.httpd.deferred import Deferred
+from fleet_agent.httpd.outgoing import Outgoing
 from fleet_agent.httpd.parse import Head
 from fleet_agent.httpd.reader import Arrived, Reader, Stage
 from fleet_agent.httpd.refusal import Refusal
+from fleet_agent.httpd.say import log
 from fleet_agent.httpd.shared import Shared
 from fleet_agent.httpd.types import Peer, Response
 from fleet_agent.httpd.write import CONTINUE
 
 _RECEIVE_BYTES: Final = 64 * 1024
-# A peer that takes less than this in a write deadline does not take its answer.
-_PROGRESS_BYTES: Final = 64 * 1024
 
 Respond = Callable[[Head, bytes, Peer], Response | Deferred]
-
-log = logging.getLogger("fleet_agent.httpd")
 
 
 class _Slot:
@@ -51,10 +48,10 @@ class _Slot:
 class Connection:
     """One accepted socket. All methods run on the loop's thread."""
 
-    __slots__ = ("_ended_since", "_fd", "_held", "_last", "_out", "_paused", "_peer_ended",
-                 "_postponed", "_reader", "_respond", "_served", "_settled", "_shared", "_slots",
-                 "_socket", "_stage", "_stage_since", "_taken", "_unsent", "_unsent_bytes",
-                 "_unsent_since", "closed", "on_close", "peer")  # fmt: skip
+    __slots__ = ("_ended_since", "_fd", "_held", "_last", "_on_close", "_out", "_outgoing",
+                 "_paused", "_peer_ended", "_postponed", "_reader", "_respond", "_served",
+                 "_settled", "_shared", "_slots", "_socket", "_stage", "_stage_since", "closed",
+                 "ended_by", "peer")  # fmt: skip
 
     def __init__(  # noqa: PLR0917 (made in one place)
         self,
@@ -71,13 +68,10 @@ class Connection:
         self.peer = peer
         self._reader = Reader(shared.sizes, body_limit)
         self._respond = respond
-        self.on_close = on_close
+        self._on_close = on_close
         self._slots: deque[_Slot] = deque()  # requests without their answer sent, in order
         self._out: list[bytes] = []  # rendered, to be sent with the next flush
-        self._unsent: deque[memoryview] = deque()  # what the kernel did not take
-        self._unsent_bytes = 0
-        self._unsent_since: float | None = None
-        self._taken = 0  # bytes taken since then
+        self._outgoing = Outgoing(shared.loop, connected, self._taken, self.close)
         self._stage = Stage.NOTHING
         self._stage_since = shared.loop.now
         self._held = 0
@@ -89,6 +83,7 @@ class Connection:
         self._postponed = False  # goes on in the next turn
         self._settled = False  # is in the list of those to settle
         self.closed = False
+        self.ended_by = ""  # why it was closed
         shared.loop.add_reader(self._fd, self._readable)
 
     # Bytes come.
@@ -132,7 +127,10 @@ class Connection:
         share = shared.most_pipelined
         took = False
         while not self._last:
-            if len(self._slots) >= shared.most_pipelined or self._unsent_bytes > shared.most_unsent:
+            if (
+                len(self._slots) >= shared.most_pipelined
+                or self._outgoing.unsent > shared.most_unsent
+            ):
                 self._pause()
                 break
             if share <= 0 or shared.turn_left <= 0:
@@ -236,8 +234,8 @@ class Connection:
         bare = head is not None and head.method == "HEAD"
         try:
             data = shared.writer.render(response, minor=minor, keep_alive=keep, head=bare)
-        except Exception:
-            log.exception("an answer cannot be rendered")
+        except Exception:  # noqa: BLE001 (what cannot be rendered is a handler's bug)
+            log().exception("an answer cannot be rendered")
             shared.counts.failed += 1
             data = shared.writer.render(refuse(500, "the answer is broken"), minor=minor,
                                         keep_alive=keep, head=bare)  # fmt: skip
@@ -253,54 +251,28 @@ class Connection:
                 self._out.append(CONTINUE)
         out = self._out
         if out:
-            data = out[0] if len(out) == 1 else b"".join(out)
             self._out = []
-            if self._unsent:
-                self._unsent.append(memoryview(data))
-                self._unsent_bytes += len(data)
+            self._outgoing.send(out[0] if len(out) == 1 else b"".join(out))
+            if self.closed:
                 return
-            try:
-                sent = self._socket.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError as error:
-                self.close(f"writing: {error.strerror}")
-                return
-            if sent < len(data):
-                self._unsent.append(memoryview(data)[sent:])
-                self._unsent_bytes = len(data) - sent
-                self._unsent_since = self._shared.loop.now
-                self._taken = 0
-                self._shared.loop.add_writer(self._fd, self._writable)
-                return
-        if self._last and not self._slots and not self._unsent:
+        if self._last and not self._slots and not self._outgoing.unsent:
             self._end()
 
-    def _writable(self) -> None:
-        try:
-            sent = self._socket.send(self._unsent[0])
-        except BlockingIOError:
-            return
-        except OSError as error:
-            self.close(f"writing: {error.strerror}")
-            return
-        self._unsent_bytes -= sent
-        self._taken += sent
-        if sent < len(self._unsent[0]):
-            self._unsent[0] = self._unsent[0][sent:]
-        else:
-            self._unsent.popleft()
-        if not self._unsent:
-            self._unsent_since = None
-            self._shared.loop.remove_writer(self._fd)
+    def _taken(self) -> None:
+        """The peer took some of what waited."""
+        if not self._outgoing.unsent:
             self._stage_since = max(self._stage_since, self._shared.loop.now)
             self._flush()
-        elif self._taken >= _PROGRESS_BYTES:
-            self._taken = 0
-            self._unsent_since = self._shared.loop.now
         self._resume()
 
     # Backpressure.
+
+    def _full(self) -> bool:
+        """Whether enough answers wait: for their handlers, or to be taken by the peer."""
+        return (
+            len(self._slots) >= self._shared.most_pipelined
+            or self._outgoing.unsent > self._shared.most_unsent
+        )
 
     def _pause(self) -> None:
         if not self._paused:
@@ -310,17 +282,11 @@ class Connection:
     def _resume(self) -> None:
         """Read again when answers were taken. In the next turn: a request that is handled at this
         turn's end would miss its commit."""
-        shared = self._shared
-        if (
-            not self._paused
-            or self.closed
-            or len(self._slots) >= shared.most_pipelined
-            or self._unsent_bytes > shared.most_unsent
-        ):
+        if not self._paused or self.closed or self._full():
             return
         self._paused = False
         if not self._peer_ended:
-            shared.loop.add_reader(self._fd, self._readable)
+            self._shared.loop.add_reader(self._fd, self._readable)
         self._postpone()
 
     def _postpone(self) -> None:
@@ -339,7 +305,7 @@ class Connection:
         if not self._paused and not self._postponed:
             self._readable()  # a request may have arrived in this moment
         if self._stage is Stage.NOTHING and not (
-            self._slots or self._unsent or self._last or self._postponed
+            self._slots or self._outgoing.unsent or self._last or self._postponed
         ):
             self.close("drained")
 
@@ -348,7 +314,7 @@ class Connection:
         times = Times(
             self._stage,
             self._stage_since,
-            self._unsent_since,
+            self._outgoing.since,
             self._slots[0].asked_at if self._slots else None,
             self._served,
             self._ended_since,
@@ -394,13 +360,12 @@ class Connection:
         if self.closed:
             return
         self.closed = True
-        log.debug("connection of %s closed: %s", self.peer.address, why)
+        self.ended_by = why
         self._shared.counts.held_bytes -= self._held
         self._held = 0
         self._shared.loop.remove_reader(self._fd)
-        self._shared.loop.remove_writer(self._fd)
+        self._outgoing.stop()
         self._socket.close()
-        self._unsent.clear()
         self._out = []
         self._drop_slots()
-        self.on_close(self)
+        self._on_close(self)

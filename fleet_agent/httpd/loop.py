@@ -6,7 +6,6 @@ Knows nothing of HTTP. Nothing that is called from here may block; the longest s
 from __future__ import annotations
 
 import heapq
-import logging
 import os
 import select
 import time
@@ -14,14 +13,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from fleet_agent.httpd.say import log
+
 Call = Callable[[], object]
 
 _EVENTS_A_TURN: Final = 512
 _STALL_WINDOW_SECONDS: Final = 300.0
 _READABLE: Final = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR
 _WRITABLE: Final = select.EPOLLOUT | select.EPOLLHUP | select.EPOLLERR
-
-log = logging.getLogger("fleet_agent.httpd")
 
 
 class Timer:
@@ -206,8 +205,8 @@ class Loop:
     def _safely(call: Call) -> None:
         try:
             call()
-        except Exception:
-            log.exception("a callback of the loop failed; the loop goes on")
+        except Exception:  # noqa: BLE001 (one broken callback must not end the daemon)
+            log().exception("a callback of the loop failed; the loop goes on")
 
     def _measure(self, seconds: float) -> None:
         if self.now >= self._window_ends:

@@ -6,10 +6,8 @@ Built on ``http.server.HTTPServer``; docs/decisions/0001 says what of it stays. 
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 import socketserver
-import struct
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +18,9 @@ from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.listen import BACKLOG
 from fleet_agent.httpd.loop import Loop, Timer
 from fleet_agent.httpd.parse import Head
+from fleet_agent.httpd.peers import Admission, peer_of, who
 from fleet_agent.httpd.router import Router
+from fleet_agent.httpd.say import log
 from fleet_agent.httpd.shared import Counts, Shared
 from fleet_agent.httpd.standard import HTTPServer
 from fleet_agent.httpd.types import Peer, Request, Response
@@ -29,9 +29,6 @@ from fleet_agent.limits import Limits
 _ACCEPTS_A_TURN: Final = 128
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _BREATH_SECONDS: Final = 0.5
-_CREDENTIALS: Final = struct.Struct("3i")
-
-log = logging.getLogger("fleet_agent.httpd")
 
 
 class _Listener(NamedTuple):
@@ -57,9 +54,7 @@ class Server(HTTPServer):
         self._limits = limits
         self._shared = Shared(loop, limits)
         self._listeners: list[_Listener] = []
-        self._per_peer: dict[str, int] = {}
-        self._most = limits.whole("http_connections")
-        self._most_per_peer = limits.whole("http_connections_per_peer")
+        self._admission = Admission(limits)
         self._sweeping: Timer | None = None
         self._turned_away_said = 0.0
         loop.after_turn(self._after_turn)
@@ -132,7 +127,7 @@ class Server(HTTPServer):
     def _drain_over(self) -> None:
         left = len(self._shared.connections)
         if left:
-            log.warning("%d connections did not end in time; they are closed", left)
+            log().warning("%d connections did not end in time; they are closed", left)
         for connection in list(self._shared.connections):
             connection.close("drain is over")
         self._loop.stop()
@@ -161,16 +156,14 @@ class Server(HTTPServer):
     def _admit(self, listener: _Listener, connected: socket.socket, address: Any) -> None:
         connected.setblocking(False)
         counts = self._shared.counts
-        peer = _peer_of(connected, address)
-        key = _key_of(peer)
-        mine = self._per_peer.get(key, 0)
-        if counts.open >= self._most or mine >= self._most_per_peer:
-            self._turn_away(connected, peer, "this address has" if mine >= self._most_per_peer
-                            else "there are")  # fmt: skip
+        peer = peer_of(connected, address)
+        refusal = self._admission.refuse(peer)
+        if refusal is not None:
+            self._turn_away(connected, peer, refusal)
             return
         if peer.kind == "tcp":
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._per_peer[key] = mine + 1
+        self._admission.enter(peer)
         counts.open += 1
         counts.accepted += 1
         connection = Connection(self._shared, connected, peer, listener.body_limit,
@@ -179,15 +172,14 @@ class Server(HTTPServer):
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(self._shared.deadlines.grain, self._sweep)
 
-    def _turn_away(self, connected: socket.socket, peer: Peer, whose: str) -> None:
-        self._shared.counts.turned_away += 1
-        now = self._loop.now
-        if now - self._turned_away_said >= 1:
-            self._turned_away_said = now
-            log.warning("a connection of %s was turned away: %s too many open (%d so far)",
-                        peer.address, whose, self._shared.counts.turned_away)  # fmt: skip
-        answer = refuse(503, f"{whose} too many connections open",
-                        headers=(("Retry-After", "1"),))  # fmt: skip
+    def _turn_away(self, connected: socket.socket, peer: Peer, why: str) -> None:
+        counts = self._shared.counts
+        counts.turned_away += 1
+        if self._loop.now - self._turned_away_said >= 1:
+            self._turned_away_said = self._loop.now
+            log().warning("a connection of %s was turned away: %s (%d so far)",
+                          who(peer), why, counts.turned_away)  # fmt: skip
+        answer = refuse(503, why, headers=(("Retry-After", "1"),))
         try:
             connected.send(
                 self._shared.writer.render(answer, minor=1, keep_alive=False, head=False)
@@ -199,7 +191,7 @@ class Server(HTTPServer):
 
     def _breathe(self, listener: _Listener, error: OSError) -> None:
         """Out of descriptors or memory: epoll would report the listener again and again."""
-        log.error("no connection can be accepted on %s: %s", listener.name, error.strerror)
+        log().error("no connection can be accepted on %s: %s", listener.name, error.strerror)
         self._loop.remove_reader(listener.socket.fileno())
 
         def again() -> None:
@@ -211,12 +203,7 @@ class Server(HTTPServer):
     def _closed(self, connection: Connection) -> None:
         self._shared.connections.discard(connection)
         self._shared.counts.open -= 1
-        key = _key_of(connection.peer)
-        left = self._per_peer[key] - 1
-        if left:
-            self._per_peer[key] = left
-        else:
-            del self._per_peer[key]
+        self._admission.leave(connection.peer)
         if self._shared.draining and not self._shared.connections:
             self._loop.stop()
 
@@ -252,29 +239,9 @@ class Server(HTTPServer):
             return found.route.handler(request)
         except FleetError as error:
             if error.http_status >= 500:
-                log.warning("%s %s of %s: %s", head.method, head.path, peer.address, error)
+                log().warning("%s %s of %s: %s", head.method, head.path, who(peer), error)
             return problem(error)
-        except Exception:
+        except Exception:  # noqa: BLE001 (a broken handler must not end the daemon)
             self._shared.counts.failed += 1
-            log.exception("%s %s of %s: the handler broke", head.method, head.path, peer.address)
+            log().exception("%s %s of %s: the handler broke", head.method, head.path, who(peer))
             return refuse(500, "the handler broke", mend="see the daemon's log")
-
-
-def _peer_of(connected: socket.socket, address: Any) -> Peer:
-    if connected.family == socket.AF_UNIX:
-        raw = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, _gid = _CREDENTIALS.unpack(raw)
-        return Peer("unix", "", 0, uid, pid)
-    host, port = address[:2]
-    return Peer("tcp", host.removeprefix("::ffff:"), port)
-
-
-def _key_of(peer: Peer) -> str:
-    """What counts as one peer: a user, an IPv4 address, an IPv6 network of 64 bits (one machine
-    has all of its addresses)."""
-    if peer.kind == "unix":
-        return f"uid {peer.uid}"
-    if ":" in peer.address:
-        packed = socket.inet_pton(socket.AF_INET6, peer.address.partition("%")[0])
-        return packed[:8].hex()
-    return peer.address
