@@ -204,7 +204,7 @@ def check(name: str, value: object) -> float:
         raise ConfigError(f"must be a number of {limit.unit}, is {value!r}", where=name)
     if not limit.low <= value <= limit.high:
         raise ConfigError(
-            f"must lie between {limit.low:g} and {limit.high:g} {limit.unit}, is {value:g}",
+            f"must lie between {limit.low:.15g} and {limit.high:.15g} {limit.unit}, is {value:.15g}",
             where=name,
         )
     return float(value)

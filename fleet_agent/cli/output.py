@@ -124,7 +124,11 @@ def error_lines(error: FleetError) -> list[str]:
 
 def error_value(error: FleetError) -> Mapping[str, object]:
     """An error as programs read it (``--json``)."""
-    return {"error": {"what": error.what, "where": error.where, "mend": error.mend}}
+    said: dict[str, object] = {"what": error.what, "where": error.where, "mend": error.mend}
+    mistakes = getattr(error, "mistakes", ())
+    if mistakes:
+        said["mistakes"] = [mistake._asdict() for mistake in mistakes]
+    return {"error": said}
 
 
 def _guarded(action: Callable[[], object]) -> None:

@@ -1,0 +1,10 @@
+"""Questions to a registry."""
+
+from __future__ import annotations
+
+from fleet_agent.registry.schema import Registry, Wizard
+
+
+def find(registry: Registry, capability: str) -> tuple[Wizard, ...]:
+    """The wizards that declare ``capability``, in the registry's order."""
+    return tuple(wizard for wizard in registry.wizards if capability in wizard.capabilities)
