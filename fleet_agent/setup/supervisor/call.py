@@ -1,12 +1,10 @@
-"""Ask a node's supervisor, in the words of systemctl, systemd-run or journalctl.
+"""Ask a node's supervisor, in the words of systemctl or journalctl.
 
-Run as `python -I -S call.py ROOT WORD…`: one answer, its exit code is the answer's. A command of
-`systemd-run --pipe` gets this program's own descriptors and lives on when this program dies.
+Run as `python -I -S call.py ROOT WORD…`: one answer, its exit code is the answer's.
 """
 
 from __future__ import annotations
 
-import array
 import json
 import os
 import socket
@@ -42,10 +40,7 @@ def main() -> int:
         print(f"no supervisor runs for {root}: {error.strerror}", file=sys.stderr)
         return 1
     with connection:
-        line = json.dumps({"words": words}).encode() + b"\n"
-        connection.sendmsg(
-            [line], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))]
-        )
+        connection.sendall(json.dumps({"words": words}).encode() + b"\n")
         parts = []
         while part := connection.recv(_CHUNK):
             parts.append(part)

@@ -23,7 +23,6 @@ from fleet_agent.setup.supervisor.unitfile import Unit
 TIMEOUT_S: Final = 90.0
 
 Sockets = Callable[[], list[tuple[int, str]]]
-Stdio = tuple[int, int, int]
 
 
 class UnitFailedError(FleetError):
@@ -46,11 +45,9 @@ async def first(*ways: Coroutine[Any, Any, Any], timeout: float = float("inf")) 
 
 
 class Execution:
-    """Runs the commands of ``unit``. ``stdio`` is for one that keeps its caller's descriptors."""
+    """Runs the commands of one service."""
 
-    def __init__(
-        self, place: Place, journal: Journal, sockets: Sockets, stdio: Stdio | None
-    ) -> None:
+    def __init__(self, place: Place, journal: Journal, sockets: Sockets) -> None:
         self.main: Process | None = None
         self.exit: int | None = None
         self.started_at = 0.0
@@ -59,7 +56,6 @@ class Execution:
         self._place = place
         self._journal = journal
         self._sockets = sockets
-        self._stdio = stdio
         self._env: dict[str, str] = {}
 
     @property
@@ -100,7 +96,7 @@ class Execution:
                 wanted.argv,
                 env=self._env,
                 cwd=self._place.directory(unit),
-                stdio=(main and self._stdio) or (null, log, log),
+                stdio=(null, log, log),
                 listen=self._sockets() if main else (),
             )
         finally:

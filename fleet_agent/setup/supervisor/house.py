@@ -10,18 +10,17 @@ from typing import Any, Final
 
 from fleet_agent.errors import ConfigError
 from fleet_agent.setup.supervisor import states
-from fleet_agent.setup.supervisor.execution import Stdio, UnitFailedError
+from fleet_agent.setup.supervisor.execution import UnitFailedError
 from fleet_agent.setup.supervisor.journal import Journal
 from fleet_agent.setup.supervisor.listening import Listening
 from fleet_agent.setup.supervisor.place import Place
 from fleet_agent.setup.supervisor.service import Service
-from fleet_agent.setup.supervisor.timer import Timer
-from fleet_agent.setup.supervisor.unitfile import Setting, Unit, load
+from fleet_agent.setup.supervisor.unitfile import Unit, load
 
 _log: Final = logging.getLogger("fleet_agent.setup")
 _BOOT_TARGETS: Final = ("sysinit.target", "sockets.target", "timers.target", "multi-user.target")
 
-Member = Service | Listening | Timer
+Member = Service | Listening
 
 
 class NoUnitError(ConfigError):
@@ -69,22 +68,14 @@ class House:
             return Listening(unit, self.place, lambda: self._activated(unit.name))
         if kind == ".service":
             return self._service(unit)
-        if kind == ".timer":
-            wanted = unit.last("Timer", "Unit", os.path.splitext(unit.name)[0] + ".service")
-            return Timer(
-                unit,
-                unit.span("Timer", "OnActiveSec", unit.span("Timer", "OnBootSec", 0.0)),
-                lambda: self.later(self.start(wanted)),
-            )
         raise ConfigError("units of this kind are not known to the demo", where=unit.name)
 
-    def _service(self, unit: Unit, stdio: Stdio | None = None) -> Service:
+    def _service(self, unit: Unit) -> Service:
         return Service(
             unit,
             self.place,
             self.journal,
             sockets=lambda: self._sockets_of(unit.name),
-            stdio=stdio,
             ended=lambda: self._came_to_rest(unit.name),
         )
 
@@ -130,8 +121,6 @@ class House:
                     ) from error
         if isinstance(member, Listening):
             self._listen(member)
-        elif isinstance(member, Timer):
-            member.start()
         else:
             await self._run(member)
 
@@ -171,13 +160,11 @@ class House:
         await service.start()
 
     def _came_to_rest(self, name: str) -> None:
-        """Let the sockets of a service that has ended start it again, or forget a collected one."""
+        """Let the sockets of a service that has ended start it again."""
         service = self.members[name]
         if service.result != states.START_LIMIT:
             for socket in self._listening_for(name):
                 socket.watch(True)
-        if not service.unit.paths and service.result == states.SUCCESS:
-            del self.members[name]
 
     def _activated(self, name: str) -> None:
         socket = self.members[name]
@@ -196,10 +183,8 @@ class House:
                 await self.stop(other)
         if isinstance(member, Service):
             await member.stop()
-        elif isinstance(member, Listening):
-            member.close()
         else:
-            member.stop()
+            member.close()
 
     async def restart(self, name: str) -> None:
         """Stop and start ``name``, and what was stopped with it."""
@@ -226,7 +211,7 @@ class House:
         except (UnitFailedError, ConfigError) as error:
             _log.warning("%s: %s", self.place.root, error)
 
-    # Enabling, boot and transient units
+    # Enabling, boot and the end
 
     def enable(self, name: str, wanted: bool) -> None:
         """Make or remove what starts ``name`` at boot. NoUnitError when there is none."""
@@ -273,21 +258,5 @@ class House:
         for member in order:
             if isinstance(member, Listening):
                 member.close()
-            elif isinstance(member, Timer):
-                member.stop()
         services = [member.stop() for member in order if isinstance(member, Service)]
         await asyncio.gather(*services)
-
-    def transient(
-        self, name: str, settings: Iterable[tuple[str, str, str]], stdio: Stdio | None = None
-    ) -> Member:
-        """A unit without a file, not yet started. UnitFailedError when its name is taken."""
-        known = self.members.get(name)
-        if self.unit(name) is not None or (
-            known is not None and known.active not in {"inactive", "failed"}
-        ):
-            raise UnitFailedError(f"Unit {name} was already loaded or has a fragment file.")
-        unit = Unit(name, tuple(Setting(*each) for each in settings), ())
-        made = self._service(unit, stdio) if stdio is not None else self._made(unit)
-        self.members[name] = made
-        return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import json
 import logging
@@ -16,13 +15,11 @@ from typing import Final
 
 from fleet_agent.errors import TryAgain
 from fleet_agent.setup.supervisor import call
-from fleet_agent.setup.supervisor.execution import Stdio
 from fleet_agent.setup.supervisor.house import House
 from fleet_agent.setup.supervisor.journal import Journal
 from fleet_agent.setup.supervisor.place import Place
 from fleet_agent.setup.supervisor.service import Service
 from fleet_agent.setup.supervisor.systemctl import Answer, journalctl, systemctl
-from fleet_agent.setup.supervisor.systemd_run import systemd_run
 
 _log: Final = logging.getLogger("fleet_agent.setup")
 _LINE_BYTES: Final = 1 << 20
@@ -109,44 +106,25 @@ class Server:
 
     async def _talk(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        readable = asyncio.Event()
-        loop.add_reader(connection, readable.set)
-        line, passed = b"", array.array("i")
+        line = b""
         try:
             while not line.endswith(b"\n"):
-                await readable.wait()
-                readable.clear()
-                data, ancillary, _, _ = connection.recvmsg(_LINE_BYTES, socket.CMSG_SPACE(12))
-                for level, kind, part in ancillary:
-                    if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                        passed.frombytes(part[: len(part) - len(part) % passed.itemsize])
-                if not data:
+                part = await loop.sock_recv(connection, _LINE_BYTES)
+                if not part or len(line) > _LINE_BYTES:
                     return
-                line += data
-            loop.remove_reader(connection)
-            answer = await self._answer(json.loads(line)["words"], _three(passed))
+                line += part
+            answer = await self._answer(json.loads(line)["words"])
             text = json.dumps({"code": answer.code, "out": answer.out, "err": answer.err})
             await loop.sock_sendall(connection, text.encode())
         except OSError as error:
             _log.info("%s: a caller went away: %s", self._root, error)
         finally:
-            loop.remove_reader(connection)
-            for fd in passed:
-                os.close(fd)
             connection.close()
 
-    async def _answer(self, words: Sequence[str], stdio: Stdio) -> Answer:
+    async def _answer(self, words: Sequence[str]) -> Answer:
         program, *rest = words
         if program == "systemctl":
             return await systemctl(self.house, rest)
-        if program == "systemd-run":
-            return await systemd_run(self.house, rest, stdio)
         if program == "journalctl":
             return journalctl(self.house, rest)
         return Answer(2, err=f"{program}: not known to the demo's supervisor\n")
-
-
-def _three(passed: Sequence[int]) -> Stdio:
-    if len(passed) != 3:
-        raise OSError("a caller passed no descriptors")
-    return passed[0], passed[1], passed[2]

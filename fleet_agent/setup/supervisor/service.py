@@ -21,7 +21,6 @@ from fleet_agent.setup.supervisor.execution import (
     TIMEOUT_S,
     Execution,
     Sockets,
-    Stdio,
     UnitFailedError,
     first,
 )
@@ -53,7 +52,6 @@ class Service:
         journal: Journal,
         *,
         sockets: Sockets = list,
-        stdio: Stdio | None = None,
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self.unit = unit
@@ -65,7 +63,7 @@ class Service:
         self.active_since = 0.0
         self.active_since_boot = 0.0
         self.changed_at = 0.0
-        self.run = Execution(place, journal, sockets, stdio)
+        self.run = Execution(place, journal, sockets)
         self._journal = journal
         self._ended = ended
         self._starts: deque[float] = deque()
@@ -107,11 +105,6 @@ class Service:
         """Stop and wait for the end."""
         if self._life is not None:
             self._stop.set()
-            await asyncio.wait([self._life])
-
-    async def finished(self) -> None:
-        """Wait until it has come to rest by itself."""
-        if self._life is not None:
             await asyncio.wait([self._life])
 
     async def reload(self) -> None:

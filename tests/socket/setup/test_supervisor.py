@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from fleet_agent.node.layout import Layout
+from fleet_agent.node.units import Ref, Units
+
 CALL = Path(__file__).parents[3] / "fleet_agent/setup/supervisor/call.py"
 WAIT_S = 20.0
 
@@ -68,11 +71,9 @@ class Node:
         """A line for this node."""
         return [sys.executable, "-I", "-S", str(CALL), str(self.root), *words]
 
-    def ask(self, *words: str, stdin: bytes = b"") -> tuple[int, str]:
+    def ask(self, *words: str) -> tuple[int, str]:
         """Code and output of a line."""
-        done = subprocess.run(
-            self.argv(*words), check=False, capture_output=True, input=stdin, timeout=60
-        )
+        done = subprocess.run(self.argv(*words), capture_output=True, check=False, timeout=60)
         return done.returncode, (done.stdout + done.stderr).decode()
 
     def unit(self, name: str, text: str) -> None:
@@ -266,70 +267,31 @@ def test_what_is_enabled_starts_at_boot(node: Node) -> None:
     assert node.ask("systemctl", "is-active", "-q", "a") == (3, "")
 
 
-def test_a_piped_command_gets_the_callers_descriptors_and_gives_its_code(node: Node) -> None:
-    code, text = node.ask(
-        "systemd-run", "--pipe", "--wait", "--quiet", "--collect", "--unit=phase",
-        "-p", "RuntimeMaxSec=30", "--", "/bin/sh", "-c", 'read x; echo "got $x %h"; exit 5',
-        stdin=b"a line\n",
-    )  # fmt: skip
-    assert (code, text) == (5, "got a line %h\n")
+def test_runtime_max_sec_ends_a_service(node: Node) -> None:
+    node.unit("a.service", "[Service]\nExecStart=/bin/sleep 600\nRuntimeMaxSec=300ms\n")
+    node.ask("systemctl", "start", "a")
+    until(lambda: node.show("a", "Result") == "timeout")
+    assert node.show("a", "ActiveState") == "failed"
 
 
-def test_a_piped_command_outlives_its_caller(node: Node, tmp_path: Path) -> None:
-    mark = tmp_path / "mark"
-    script = f"echo begun; sleep 0.5; echo done > {mark}"
-    caller = subprocess.Popen(
-        node.argv("systemd-run", "--pipe", "--wait", "--unit=phase", "/bin/sh", "-c", script),
-        stdout=subprocess.PIPE,
-    )
-    assert caller.stdout is not None
-    assert caller.stdout.readline() == b"begun\n"
-    caller.kill()
-    caller.wait()
-    assert node.show("phase.service", "ActiveState") == "active"
-    until(mark.exists)
-
-
-def test_a_running_transient_unit_can_be_stopped_and_its_name_is_taken(node: Node) -> None:
-    caller = subprocess.Popen(
-        node.argv("systemd-run", "--pipe", "--wait", "--unit=phase", "/bin/sleep", "600")
-    )
-    until(lambda: node.show("phase", "ActiveState") == "active")
-    code, text = node.ask("systemd-run", "--unit=phase", "/bin/true")
-    assert code == 1
-    assert "already loaded" in text
-    node.ask("systemctl", "stop", "phase.service")
-    assert caller.wait(WAIT_S) != 0
-    assert node.ask("systemd-run", "--wait", "--unit=phase", "/bin/true") == (0, "")
-
-
-def test_runtime_max_sec_ends_a_command(node: Node) -> None:
-    code, _ = node.ask(
-        "systemd-run",
-        "--pipe",
-        "--wait",
-        "-p",
-        "RuntimeMaxSec=300ms",
-        "--unit=x",
-        "/bin/sleep",
-        "9",
-    )
-    assert code != 0
-    assert node.show("x", "Result") == "timeout"
-
-
-def test_a_timer_fires_once_and_can_be_stopped_before(node: Node, tmp_path: Path) -> None:
-    for name, delay in (("soon", "200ms"), ("late", "600")):
-        code, _ = node.ask(
-            "systemd-run", f"--on-active={delay}", f"--unit={name}",
-            "--timer-property=AccuracySec=100ms", "/usr/bin/touch", str(tmp_path / name),
-        )  # fmt: skip
-        assert code == 0
-    assert node.show("late.timer", "ActiveState") == "active"
-    until((tmp_path / "soon").exists)
-    node.ask("systemctl", "stop", "late.timer")
-    assert node.show("late.timer", "ActiveState") == "inactive"
-    assert not (tmp_path / "late").exists()
+def test_show_answers_for_several_units_in_blocks_as_the_node_asks(node: Node) -> None:
+    node.unit("a.service", NOTIFY)
+    node.ask("systemctl", "start", "a.service")
+    layout = Layout(str(node.root), tuple(node.argv("systemctl")), (), unprivileged=True)
+    units = Units(layout, start_seconds=20)
+    here, absent = Ref("a.service"), Ref("b.service")
+    seen = units.show([here, absent])
+    assert (seen[here].is_active, seen[absent].known) == (True, False)
+    assert seen[here].pid > 1
+    assert seen[here].started > 0
+    units.enable([here])
+    units.restart([here])
+    again = units.show([here])[here]
+    assert again.enabled
+    assert again.invocation not in {"", seen[here].invocation}
+    assert any("started with" in line for line in units.log(here, 0))
+    units.stop([here, absent])
+    assert not units.show([here])[here].is_active
 
 
 def test_unknown_units_and_broken_files_say_so(node: Node) -> None:

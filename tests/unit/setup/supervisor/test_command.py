@@ -10,7 +10,6 @@ import pytest
 from fleet_agent.errors import ConfigError
 from fleet_agent.release.unitfile import exec_line
 from fleet_agent.setup.supervisor.command import command, environment_file, moved, split
-from fleet_agent.setup.supervisor.systemd_run import order_of
 from fleet_agent.setup.supervisor.unitfile import resolve
 
 WORDS = ["/bin/a", "", "b c", "it's", 'say "x"', "$HOME", "${HOME}", "100%", "\\", "a\tb", "ü"]
@@ -35,14 +34,6 @@ def test_a_dash_lets_a_command_fail_and_a_colon_leaves_dollars_alone() -> None:
 
 def test_what_a_release_writes_comes_back_word_for_word() -> None:
     assert argv(resolve(exec_line(WORDS), "w@x.service"), HOME="/h") == WORDS
-
-
-def test_what_systemd_run_is_given_comes_back_word_for_word() -> None:
-    order = order_of(["--pipe", "-p", "RuntimeMaxSec=5", "--unit", "x.service", "--", *WORDS])
-    assert (order.name, order.pipe, order.argv) == ("x", True, tuple(WORDS))
-    assert ("Service", "RuntimeMaxSec", "5") in order.settings
-    line = next(value for _, key, value in order.settings if key == "ExecStart")
-    assert argv(resolve(line, "x.service"), HOME="/h") == WORDS
 
 
 @pytest.mark.parametrize("line", ["", "  ", "/bin/a 'b", '/bin/a "b'])
