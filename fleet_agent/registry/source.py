@@ -30,7 +30,8 @@ def choose(named: str | None, *, directory: str = ".", installed: str = INSTALLE
 def open_registry(path: str, *, sources: bool = False) -> Registry:
     """The registry at ``path``: ``*.json`` is a compiled one and needs no PyYAML.
 
-    With ``sources``, souls and files that it names must lie beside it. Raises RegistryError for mistakes in YAML, ConfigError for a compiled one that can't be read.
+    With ``sources``, souls and files that it names must lie beside it. Raises RegistryError for
+    mistakes in YAML, ConfigError for a compiled registry that can't be read.
     """
     if not path.endswith(".json"):
         from fleet_agent.registry.parse import load

@@ -52,9 +52,11 @@ def variables_of(registry: Registry, host: str) -> dict[str, Any]:
 
 def _variables(host: str, wizards: tuple[Wizard, ...]) -> dict[str, Any]:
     ssh = wizards[0].ssh
+    user = ssh.user or DEPLOY_USER
     found: dict[str, Any] = {
         "ansible_host": host,
-        "ansible_user": ssh.user or DEPLOY_USER,
+        "ansible_user": user,
+        "ansible_become": user != "root",
         "ansible_port": ssh.port,
         "ansible_python_interpreter": _PYTHON,
         "fleet_wizards": [wizard.name for wizard in wizards],
