@@ -1,0 +1,147 @@
+"""fleet-deploy's socket: one JSON line in, JSON lines out, a thread a client.
+
+A client that neither sends nor reads is dropped; no client waits for another. What the lines
+mean is not known here (``deploy_words``).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from fleet_agent.deploy import protocol
+from fleet_agent.errors import FleetError, RequestError, TryAgain
+from fleet_agent.limits import Limits
+from fleet_agent.services.deploy_rights import Caller, caller_of
+
+_log = logging.getLogger("fleet_agent.deploy")
+
+Greet = Callable[[Caller], None]
+Answer = Callable[[Caller, protocol.Line], Iterable[protocol.Line]]
+
+_BACKLOG: Final = 512
+_PAUSE_SECONDS: Final = 0.1
+
+
+def listen(path: str) -> socket.socket:
+    """A listening socket at ``path`` that everyone may connect to (callers are looked at).
+
+    What a dead process left there is replaced. Raises TryAgain when a living one listens.
+    """
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            pass
+        else:
+            raise TryAgain("another fleet-deploy listens already", where=path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(path)
+    os.chmod(path, 0o666)  # noqa: S103 (authorization is by the caller's uid and groups)
+    made.listen(_BACKLOG)
+    return made
+
+
+class SocketServer:
+    """Serves ``listening`` in threads until ``stop``.
+
+    ``greet`` raises for callers that are refused before they take a place.
+    """
+
+    def __init__(
+        self, listening: socket.socket, greet: Greet, answer: Answer, limits: Limits
+    ) -> None:
+        self._listening = listening
+        self._greet = greet
+        self._answer = answer
+        self._seconds = limits["deploy_socket_seconds"]
+        self._line_bytes = limits.whole("deploy_socket_line_bytes")
+        self._places = threading.Semaphore(limits.whole("deploy_socket_clients"))
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Begin to accept."""
+        threading.Thread(target=self._accept, name="deploy-socket", daemon=True).start()
+
+    def stop(self) -> None:
+        """Accept no more. The socket itself may be systemd's and stays."""
+        self._stopped.set()
+
+    def _accept(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                connection, _ = self._listening.accept()
+            except OSError as error:
+                if self._stopped.is_set():
+                    return
+                _log.error("fleet-deploy's socket: accept failed: %s", error)
+                self._stopped.wait(_PAUSE_SECONDS)
+                continue
+            self._welcome(connection)
+
+    def _welcome(self, connection: socket.socket) -> None:
+        """Give a new client a thread, if it may speak and there is a place."""
+        connection.settimeout(self._seconds)
+        try:
+            caller = caller_of(connection)
+            self._greet(caller)
+            if not self._places.acquire(blocking=False):
+                raise TryAgain("too many clients speak to fleet-deploy", mend="try again")
+        except FleetError as error:
+            with connection:
+                self._say(connection, error)
+            return
+        threading.Thread(
+            target=self._serve, args=(connection, caller), name="deploy-client", daemon=True
+        ).start()
+
+    def _serve(self, connection: socket.socket, caller: Caller) -> None:
+        try:
+            with connection:
+                self._converse(connection, caller)
+        finally:
+            self._places.release()
+
+    def _converse(self, connection: socket.socket, caller: Caller) -> None:
+        try:
+            line = self._read_line(connection)
+            if line is None:
+                return
+            for answer in self._answer(caller, protocol.decode(line)):
+                connection.sendall(protocol.encode(answer))
+        except FleetError as error:
+            self._say(connection, error)
+        except TimeoutError:
+            self._say(connection, RequestError("sent no whole line in time", status=408))
+        except OSError:
+            return  # the client went away
+        except Exception:  # noqa: BLE001 (one question must not end the service)
+            _log.exception("fleet-deploy's socket: a question failed by a mistake in fleet-agent")
+            self._say(connection, FleetError("failed by a mistake in fleet-agent, see its log"))
+
+    def _read_line(self, connection: socket.socket) -> bytes | None:
+        data = b""
+        while b"\n" not in data:
+            if len(data) > self._line_bytes:
+                raise RequestError(f"a line may have {self._line_bytes} bytes", status=413)
+            more = connection.recv(65536)
+            if not more:
+                if data:
+                    raise RequestError("the line does not end")
+                return None
+            data += more
+        return data.partition(b"\n")[0]
+
+    @staticmethod
+    def _say(connection: socket.socket, error: FleetError) -> None:
+        try:
+            connection.sendall(protocol.encode(protocol.refusal(error)))
+        except OSError:
+            return  # the client went away
