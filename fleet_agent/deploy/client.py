@@ -81,7 +81,7 @@ class Client:
             except OSError as error:
                 raise self._unreachable(error) from error
             try:
-                # Who is refused at once hangs up before it has read; its answer is there all the same.
+                # A refusal comes before the question is read, and is there all the same.
                 with suppress(BrokenPipeError):
                     connection.sendall(protocol.encode(question))
                 with connection.makefile("rb") as answers:

@@ -1,4 +1,4 @@
-"""What the forge is answered: status, and a body that an operator reads in the forge's log. Pure."""
+"""What the forge is answered: a status, and a body to be read in the forge's log. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def submitted(answer: protocol.Line) -> Response:
 
 
 def not_queued(error: FleetError) -> Response:
-    """503 with the reason: nothing is queued, whatever the cause. A refusal keeps its own status."""
+    """503 with the reason: nothing is queued. What fleet-deploy refuses keeps its own status."""
     if error.retryable or error.http_status >= 500:
         return problem(
             TryAgain(

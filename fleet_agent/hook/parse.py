@@ -1,4 +1,4 @@
-"""A request to the hook's port → what the forge said, and what fleet-deploy must hear of it. Pure."""
+"""A request to the hook's port → what the forge said, and what fleet-deploy hears of it. Pure."""
 
 from __future__ import annotations
 

@@ -62,8 +62,18 @@ class DeployService:
         limits = self._limits()
         queue = open_queue(self.paths.database, limits.whole("deploy_keep_deliveries"))
         source = Source(self.paths)
-        words = Words(self.paths, queue, self.changes, self.rights, self.read_rules, self.more)
-        server = SocketServer(listening or listen(self.paths.socket), words.answer, limits)
+        words = Words(
+            self.paths,
+            queue,
+            self.changes,
+            self.rights,
+            self.read_rules,
+            threading.Semaphore(limits.whole("deploy_socket_clients") // 2),
+            self.more,
+        )
+        server = SocketServer(
+            listening or listen(self.paths.socket), self.rights.greet, words.answer, limits
+        )
         worker = Worker(
             self.paths, queue, source, self.execute, self.recover, self.changes, self.read_rules
         )
