@@ -1,0 +1,102 @@
+"""Whether a checked message may come into this wizard's inbox. Pure: raises or does not.
+
+Until the bus delivers between daemons, what is for another wizard is refused, with the way there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fleet_agent.bus.message import Message
+from fleet_agent.errors import RequestError
+from fleet_agent.gateway.serving import Serving
+from fleet_agent.registry.lookup import find
+from fleet_agent.registry.schema import NotFound, Wizard
+from fleet_agent.wire import BROADCAST, CAPABILITY_PREFIX, ROUTE_HEALTH, ROUTE_MESSAGE
+
+_NAMES_SHOWN: Final = 5
+
+
+def admit(message: Message, serving: Serving, *, local: bool) -> None:
+    """Let ``message`` in or raise RequestError.
+
+    403: ``from`` is nobody's, or not the caller's to use. 404: nobody is ``to``. 421: another
+    wizard is, and where it listens. 501: delivering it is the bus's work, which is not there yet.
+    """
+    me = serving.wizard
+    if message.sender != me:
+        _must_be_known(message.sender, serving)
+    if message.to == me:
+        return
+    if message.to == BROADCAST:
+        # From somebody else it is our copy. From ourselves it must go out to all.
+        if message.sender == me:
+            raise _not_yet("every other wizard")
+        return
+    if message.to.startswith(CAPABILITY_PREFIX):
+        capability = message.to[len(CAPABILITY_PREFIX) :]
+        if capability in serving.capabilities:
+            return
+        others = find(serving.registry, capability)
+        if not others:
+            raise RequestError(
+                f"no wizard has the capability {capability!r}",
+                status=404,
+                where="to",
+                mend="GET /registry shows who can do what",
+            )
+        _refuse_foreign(message, serving, others, local=local)
+    else:
+        try:
+            other = serving.registry.wizard(message.to)
+        except NotFound as error:
+            error.where = "to"
+            raise
+        _refuse_foreign(message, serving, (other,), local=local)
+
+
+def _must_be_known(sender: str, serving: Serving) -> None:
+    try:
+        serving.registry.wizard(sender)
+    except NotFound as error:
+        raise RequestError(
+            error.what, status=403, where="from", mend=error.mend, title="sender unknown"
+        ) from None
+
+
+def _refuse_foreign(
+    message: Message, serving: Serving, others: tuple[Wizard, ...], *, local: bool
+) -> None:
+    names = ", ".join(other.name for other in others[:_NAMES_SHOWN])
+    if not local:
+        gates = ", ".join(_gate(other) for other in others[:_NAMES_SHOWN])
+        raise RequestError(
+            f"this is {serving.wizard}, and the message is for {names}",
+            status=421,
+            where="to",
+            mend=f"send it to {gates}",
+            title="another wizard's message",
+        )
+    if message.sender != serving.wizard:
+        raise RequestError(
+            f"is {message.sender!r}, but an agent of this machine can only be {serving.wizard!r}",
+            status=403,
+            where="from",
+            mend=f"say from: {serving.wizard}",
+            title="not your name",
+        )
+    raise _not_yet(names)
+
+
+def _not_yet(names: str) -> RequestError:
+    return RequestError(
+        f"this release does not deliver to {names}: its bus has no outbox yet",
+        status=501,
+        where="to",
+        mend="post it to that wizard's own daemon, on its own machine",
+        title="delivery is not there yet",
+    )
+
+
+def _gate(wizard: Wizard) -> str:
+    return wizard.health_endpoint.removesuffix(ROUTE_HEALTH) + ROUTE_MESSAGE

@@ -1,0 +1,189 @@
+"""``POST /message``: one message or a batch; answered when it is on disk, not before.
+
+Thin: ``bus.message`` says what a message is, ``admission`` who may, ``bus.inbox`` keeps it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from fleet_agent.bus.inbox import Inbox, Outcome
+from fleet_agent.bus.message import Bounds, MessageRefused, check
+from fleet_agent.errors import FleetError, RequestError
+from fleet_agent.gateway.admission import admit
+from fleet_agent.gateway.callers import is_local, refuse_stranger
+from fleet_agent.gateway.serving import Serving
+from fleet_agent.httpd.answer import json_response, problem
+from fleet_agent.httpd.deferred import Deferred
+from fleet_agent.httpd.types import Request, Response
+from fleet_agent.limits import Limits
+from fleet_agent.wire import MEDIA_JSON, MEDIA_NDJSON
+
+# Besides JSON's own names: no name at all, and the one that ``curl -d`` gives to everything.
+_JSON_TYPES: Final = frozenset(
+    {"", MEDIA_JSON, "text/json", "text/plain", "application/x-www-form-urlencoded"}
+)
+_ACCEPT_POST: Final = (("Accept-Post", f"{MEDIA_JSON}, {MEDIA_NDJSON}"),)
+_MULTI_STATUS: Final = 207
+
+
+class Messages:
+    """The handler of ``POST /message``. ``limits`` may be replaced by a reload."""
+
+    def __init__(
+        self,
+        serving: Serving,
+        inbox: Inbox,
+        limits: Limits,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._serving = serving
+        self._inbox = inbox
+        self._now = now
+        self.limits = limits
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self._bounds = Bounds.of(limits)
+        self._batch_lines = limits.whole("batch_lines")
+
+    def post(self, request: Request) -> Response | Deferred:
+        """Answer one request; the Deferred is resolved after the turn's commit."""
+        refused = refuse_stranger(request, self._serving)
+        if refused is not None:
+            return refused
+        media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+        if request.headers.get("content-encoding") not in (None, "identity"):
+            return _unsupported("a compressed body is not read", "send it as it is")
+        if media == MEDIA_NDJSON:
+            return self._batch(request)
+        if media not in _JSON_TYPES and not media.endswith("+json"):
+            return _unsupported(f"{media[:80]!r} is not read here", f"send {MEDIA_JSON}")
+        return self._single(request)
+
+    def _single(self, request: Request) -> Response | Deferred:
+        answer = Deferred()
+        try:
+            self._take(
+                request.body,
+                local=is_local(request),
+                sender=None,
+                done=lambda id_, outcome: answer.resolve(_told(id_, outcome)),
+            )
+        except FleetError as error:
+            return _problem(error)
+        return answer
+
+    def _batch(self, request: Request) -> Response | Deferred:
+        lines = request.body.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        if not 1 <= len(lines) <= self._batch_lines:
+            raise RequestError(
+                f"{len(lines)} lines in one batch",
+                status=413 if lines else 400,
+                where="body",
+                mend=f"send 1 to {self._batch_lines} lines",
+            )
+        batch = _Batch(len(lines))
+        local, sender = is_local(request), None
+        for number, line in enumerate(lines):
+            try:
+                sender = self._take(
+                    line.removesuffix(b"\r"), local=local, sender=sender, done=batch.hears(number)
+                )
+            except FleetError as error:
+                batch.hears(number)("", error)
+        return batch.answer
+
+    def _take(
+        self,
+        raw: bytes,
+        *,
+        local: bool,
+        sender: str | None,
+        done: Callable[[str, Outcome | FleetError], None],
+    ) -> str:
+        """Check, admit and keep one message; its ``from``. ``sender`` is the batch's, if known."""
+        message = check(raw, now=self._now(), bounds=self._bounds)
+        if sender is not None and message.sender != sender:
+            raise MessageRefused(
+                f"is {message.sender!r}, but this batch is {sender!r}'s",
+                field="from",
+                mend="send one batch for each sender",
+            )
+        admit(message, self._serving, local=local)
+        self._inbox.put(message, done)
+        return message.sender
+
+
+class _Batch:
+    """The statuses of one batch, answered as soon as the last of them is known."""
+
+    def __init__(self, count: int) -> None:
+        self.answer = Deferred()
+        self._lines: list[Response | None] = [None] * count
+        self._left = count
+
+    def hears(self, number: int) -> Callable[[str, Outcome | FleetError], None]:
+        """What the line ``number`` is to be told with."""
+
+        def told(id_: str, outcome: Outcome | FleetError) -> None:
+            self._lines[number] = _told(id_, outcome)
+            self._left -= 1
+            if self._left == 0:
+                self.answer.resolve(self._response())
+
+        return told
+
+    def _response(self) -> Response:
+        lines = [line for line in self._lines if line is not None]
+        kept = all(line.status in (200, 202) for line in lines)
+        body = b"".join(_line(line) for line in lines)
+        return Response(202 if kept else _MULTI_STATUS, body, MEDIA_NDJSON)
+
+
+def _line(response: Response) -> bytes:
+    """One status: what the message alone would have been answered, a refusal as its problem."""
+    if response.status in (200, 202):
+        return response.body + b"\n"
+    return b'{"status":"refused","problem":' + response.body + b"}\n"
+
+
+def _told(id_: str, outcome: Outcome | FleetError) -> Response:
+    if outcome is Outcome.ACCEPTED:
+        # Ids are checked or made by us: nothing in them needs escaping.
+        return Response(202, f'{{"id":"{id_}","status":"accepted"}}'.encode())
+    if outcome is Outcome.DUPLICATE:
+        return json_response(200, {"id": id_, "status": "duplicate"})
+    if outcome is Outcome.CONFLICT:
+        return problem(
+            RequestError(
+                f"{id_} is here already, with another body",
+                status=409,
+                where="id",
+                mend="give each message an id of its own, or none",
+                title="id taken",
+            )
+        )
+    return _problem(outcome)
+
+
+def _problem(error: FleetError) -> Response:
+    extra = error.extra if isinstance(error, MessageRefused) else None
+    return problem(error, extra=extra)
+
+
+def _unsupported(what: str, mend: str) -> Response:
+    return problem(
+        RequestError(what, status=415, where="Content-Type", mend=mend), headers=_ACCEPT_POST
+    )

@@ -1,0 +1,188 @@
+"""A wizard's daemon: wires store, bus, gateway and HTTP core, and lives until SIGTERM.
+
+Decides nothing about requests; the rooms below do.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Final
+
+from fleet_agent.bus.ids import Ids
+from fleet_agent.bus.inbox import open_inbox
+from fleet_agent.errors import ConfigError, FleetError
+from fleet_agent.gateway import checks, health, routes
+from fleet_agent.gateway.clock import Clock
+from fleet_agent.gateway.messages import Messages
+from fleet_agent.gateway.serving import Serving
+from fleet_agent.gateway.soulseal import SoulSeal
+from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.server import Server
+from fleet_agent.httpd.types import Request, Response
+from fleet_agent.services.listeners import Listening, open_listeners, shown
+from fleet_agent.services.notify import Notifier
+from fleet_agent.services.origin import Fleet, Origin
+from fleet_agent.services.settings import Settings
+from fleet_agent.services.signals import Signals
+from fleet_agent.wire import SOCKET_GATEWAY
+
+DATABASE: Final = "bus.db"
+# The manager wants to hear from us once in WatchdogSec; thrice leaves room for a stalled disk.
+_WATCHDOG_SHARE: Final = 3
+# What the listeners and the HTTP core took at the start; a reload does not reach it.
+_FIXED: Final = (
+    "fleet", "role", "address", "port", "hook", "state_dir", "run_dir", "keys_dir", "deploy_socket",
+)  # fmt: skip
+
+log = logging.getLogger("fleet_agent.services")
+
+
+class Agent:
+    """One daemon. ``run`` serves until SIGTERM has drained it.
+
+    Raises FleetError when it can't start, and StoreBroken when it is unknown what the disk holds:
+    then nobody was told anything after it, and the process must end.
+    """
+
+    def __init__(self, origin: Origin, environment: MutableMapping[str, str]) -> None:
+        self._origin = origin
+        self._notifier = Notifier(environment)
+        self._settings = settings = origin.settings()
+        fleet = origin.fleet(settings)
+        self._serving = Serving(
+            settings.wizard, settings.fleet, fleet.registry, fleet.public_json,
+            unsigned=settings.unsigned,
+        )  # fmt: skip
+        self._soul = _soul_of(origin, settings)
+        self._loop = Loop()
+        os.makedirs(settings.state_dir, mode=0o700, exist_ok=True)
+        self._inbox = open_inbox(
+            os.path.join(settings.state_dir, DATABASE), settings.limits, ids=Ids(),
+            failed=self._checkpoint_failed,
+        )  # fmt: skip
+        self._messages = Messages(self._serving, self._inbox, settings.limits)
+        self._server = Server(self._loop, settings.limits)
+        self._listening = open_listeners(settings, environment)
+        self._connect(self._listening)
+
+    def run(self) -> None:
+        """Serve until SIGTERM (or SIGINT) has drained what was begun."""
+        wizard, loop = self._settings.wizard, self._loop
+        calls = {signal.SIGTERM: self._end, signal.SIGINT: self._end, signal.SIGHUP: self._reload}
+        signals = Signals(loop, calls)
+        loop.on_turn_end(self._inbox.commit)
+        if self._notifier.watchdog_seconds is not None:
+            self._keep_alive(self._notifier.watchdog_seconds / _WATCHDOG_SHARE)
+        sockets = (*self._listening.gateway, *self._listening.hook)
+        log.info("%s: serving on %s", wizard, ", ".join(shown(sock) for sock in sockets))
+        self._notifier.ready(f"serving {wizard}")
+        self._server.serve_forever()
+        signals.close()
+        self._inbox.close()
+        self._server.server_close()
+        if self._listening.own_path is not None:
+            os.unlink(self._listening.own_path)
+        loop.close()
+        log.info("%s: ended", wizard)
+
+    def _connect(self, listening: Listening) -> None:
+        router = routes.build(self._serving, self._messages, self._health())
+        for sock in listening.gateway:
+            self._server.add_listener(sock, SOCKET_GATEWAY, router)
+
+    def _health(self) -> Callable[[Request], Response]:
+        installed = self._origin.installed
+        looks = [
+            checks.disk_check(self._settings.state_dir, lambda: self._settings.limits),
+            checks.clock_check(Clock(time.time, _passed)),
+            checks.bus_check(self._inbox),
+            checks.stall_check(lambda: self._loop.longest_stall_ms, lambda: self._settings.limits),
+            checks.uptime_check(),
+            checks.trust_check(self._serving),
+            checks.reload_check(self._serving),
+            checks.soul_check(lambda: self._soul),
+        ]
+        release: Callable[[], health.Release] = health.Release
+        if installed is not None:
+            release, look = checks.release_check(installed)
+            looks.insert(0, look)
+        return health.health_handler(self._serving, release, looks)
+
+    def _end(self) -> None:
+        """SIGTERM: finish what was begun; a second one does not wait for it."""
+        if self._server.draining:
+            self._loop.stop()
+            return
+        log.info("%s: ending", self._settings.wizard)
+        self._notifier.stopping()
+        self._server.drain(self._settings.limits["http_drain_seconds"])
+
+    def _reload(self) -> None:
+        """SIGHUP: take settings and registry anew; what is broken leaves the old ones in force."""
+        self._notifier.reloading()
+        try:
+            settings = self._origin.settings()
+            if settings.wizard != self._settings.wizard:
+                raise ConfigError(
+                    f"they are {settings.wizard}'s, this is {self._settings.wizard}", where="wizard"
+                )
+            fleet = self._origin.fleet(settings)
+            soul = _soul_of(self._origin, settings)
+        except FleetError as error:
+            self._serving.reload_failure = str(error)
+            log.error("%s: settings not taken, the old ones stay: %s", self._settings.wizard, error)
+        else:
+            self._serving.reload_failure = _for_the_next_start(self._settings, settings)
+            self._take(settings, fleet, soul)
+        finally:
+            self._notifier.ready(f"serving {self._settings.wizard}")
+
+    def _take(self, settings: Settings, fleet: Fleet, soul: SoulSeal | None) -> None:
+        serving = self._serving
+        serving.registry, serving.registry_json = fleet.registry, fleet.public_json
+        serving.unsigned = settings.unsigned
+        self._inbox.limits = self._messages.limits = settings.limits
+        self._soul = soul
+        self._settings = settings
+        log.info(
+            "%s: settings taken anew, %d wizards in the registry%s", settings.wizard,
+            len(fleet.registry), "; " + serving.reload_failure if serving.reload_failure else "",
+        )  # fmt: skip
+
+    def _keep_alive(self, seconds: float) -> None:
+        self._notifier.alive()
+        self._loop.call_later(seconds, lambda: self._keep_alive(seconds))
+
+    def _checkpoint_failed(self, error: Exception) -> None:
+        """From the checkpoint's thread. Its pages are still in the log, so nothing is lost; the
+        next commit or checkpoint meets the same disk and says what it is."""
+        log.error("%s: a checkpoint of the inbox failed: %s", self._settings.wizard, error)
+
+
+def _soul_of(origin: Origin, settings: Settings) -> SoulSeal | None:
+    path = origin.soul_path(settings)
+    if settings.soul is None or path is None:
+        return None
+    return SoulSeal(settings.soul.seal, path, settings.soul.place or path)
+
+
+def _for_the_next_start(old: Settings, new: Settings) -> str:
+    """Which changed settings only a restart takes; empty where there are none."""
+    fixed = [key for key in _FIXED if getattr(old, key) != getattr(new, key)]
+    fixed += [
+        name for name in new.limits if _of_http(name) and new.limits[name] != old.limits[name]
+    ]
+    return f"needs a restart: {', '.join(fixed)}" if fixed else ""
+
+
+def _of_http(limit: str) -> bool:
+    return limit.startswith(("http_", "hook_"))
+
+
+def _passed() -> float:
+    """Seconds since boot, sleep included: what the wall clock is compared with."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,146 @@
+"""Where a daemon's settings and registry come from: a release on a node, or a person's file.
+
+Reads only; what changes on a reload is decided in ``agent``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+import fleet_agent
+from fleet_agent.errors import ConfigError
+from fleet_agent.gateway.installed import Installed, resolve
+from fleet_agent.httpd.answer import json_response
+from fleet_agent.registry.compiled import public, read
+from fleet_agent.registry.schema import Registry
+from fleet_agent.services.settings import Settings, read_file, read_release, wizard_name
+
+HOME: Final = "opt/fleet-agent"
+# The unit's drop-in shows the folder of the soul's place here, read-only: the daemon's own user
+# may not look into the home of the wizard's.
+_SOUL_VIEW: Final = "soul"
+
+
+class Fleet(NamedTuple):
+    """The registry, and its public part as it is served."""
+
+    registry: Registry
+    public_json: bytes
+
+
+class Origin(Protocol):
+    """What ``agent`` asks. All methods raise FleetError."""
+
+    @property
+    def installed(self) -> Installed | None:
+        """The releases of this node; None outside of a fleet."""
+
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+
+    def fleet(self, settings: Settings) -> Fleet:
+        """The registry as it is now."""
+
+    def soul_path(self, settings: Settings) -> str | None:
+        """Where to look at the soul; None where there is none."""
+
+
+class ReleaseOrigin:
+    """A wizard of a node. The release is resolved once: code, settings and seal belong together.
+
+    Only the registry is taken from whatever release is installed when it is asked for.
+    """
+
+    def __init__(self, home: str, release: str, wizard: str) -> None:
+        self._home = home
+        self._release = release
+        self._wizard = wizard
+        self.installed: Installed | None = Installed(home, release, wizard)
+
+    @classmethod
+    def find(cls, wizard: str, root: str) -> ReleaseOrigin:
+        """The release that this code lies in, or else the installed one, below ``root``."""
+        home = os.path.join(os.path.realpath(root), HOME)
+        code = os.path.dirname(os.path.dirname(os.path.realpath(fleet_agent.__file__)))
+        release = os.path.dirname(code)
+        if os.path.dirname(os.path.dirname(release)) != home:
+            release = resolve(home)
+        return cls(home, release, wizard_name(wizard))
+
+    def settings(self) -> Settings:
+        """The settings that this release gives the wizard."""
+        path = os.path.join(self._release, "wizards", self._wizard, "settings.json")
+        if not os.path.exists(path):
+            raise ConfigError(
+                f"the release has no wizard {self._wizard!r}", where=os.path.dirname(path)
+            )
+        return read_release(path)
+
+    def fleet(self, settings: Settings) -> Fleet:
+        """The registry of the release that is installed now."""
+        return _read_compiled(os.path.join(resolve(self._home), "registry.json"))
+
+    def soul_path(self, settings: Settings) -> str | None:
+        """The soul's place as the daemon can see it, or the release's own where it has no place."""
+        if settings.soul is None:
+            return None
+        if settings.soul.place is None:
+            return os.path.join(self._release, "wizards", self._wizard, "soul")
+        return _view(settings.run_dir, settings.soul.place)
+
+
+class FileOrigin:
+    """A daemon outside a fleet, or by hand: settings from a YAML file."""
+
+    installed: Installed | None = None
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def settings(self) -> Settings:
+        """What the file says now."""
+        return read_file(self._path)
+
+    def fleet(self, settings: Settings) -> Fleet:
+        """The registry that the settings name (its path is relative to them), or an empty one."""
+        if settings.registry is None:
+            return _fleet(
+                {"v": 1, "fleet": settings.fleet, "unsigned": settings.unsigned, "wizards": []}
+            )
+        path = os.path.join(os.path.dirname(os.path.abspath(self._path)), settings.registry)
+        if path.endswith(".json"):
+            return _read_compiled(path)
+        from fleet_agent.registry.compiled import compile as compiled
+        from fleet_agent.registry.parse import load
+
+        return _fleet(compiled(load(path, sources=False)))
+
+    def soul_path(self, settings: Settings) -> str | None:
+        """The soul's place."""
+        return None if settings.soul is None else settings.soul.place
+
+
+def _read_compiled(path: str) -> Fleet:
+    try:
+        with open(path, "rb") as file:
+            value = json.load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", where=path) from error
+    except ValueError as error:
+        raise ConfigError(f"is not JSON: {error}", where=path) from error
+    if not isinstance(value, dict):
+        raise ConfigError("is no registry", where=path)
+    return _fleet(value)
+
+
+def _fleet(value: Mapping[str, Any]) -> Fleet:
+    registry = read(value)
+    return Fleet(registry, json_response(200, public(value)).body)
+
+
+def _view(run_dir: str, place: str) -> str:
+    view = os.path.join(run_dir, _SOUL_VIEW)
+    return os.path.join(view, os.path.basename(place)) if os.path.isdir(view) else place
