@@ -1,0 +1,108 @@
+"""Accounts and groups that a release needs: looked up, and made where they are absent.
+
+They stay over a rollback: what they own would else belong to nobody.
+"""
+
+from __future__ import annotations
+
+import grp
+import pwd
+from typing import Final, NamedTuple
+
+from fleet_agent import proc
+from fleet_agent.errors import NodeError
+from fleet_agent.release.manifest import Manifest
+
+FLEET_GROUP: Final = "fleet-agent"
+_SECONDS: Final = 30.0
+_NOLOGIN: Final = "/usr/sbin/nologin"
+
+
+class Account(NamedTuple):
+    """An account to be. ``home`` is empty where none is made, ``groups`` are further ones."""
+
+    name: str
+    home: str
+    groups: tuple[str, ...] = ()
+
+
+def gid_of(group: str) -> int | None:
+    """The number of the group that goes with an account: its namesake, else its main one."""
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        pass
+    try:
+        return pwd.getpwnam(group).pw_gid
+    except KeyError:
+        return None
+
+
+def needed(manifest: Manifest) -> tuple[Account, ...]:
+    """The accounts of a release: for each wizard the daemon's, and its own user's."""
+    found: dict[str, Account] = {}
+    for wizard in manifest.wizards:
+        found.setdefault(wizard.user, Account(wizard.user, f"/home/{wizard.user}"))
+        found.setdefault(wizard.account, Account(wizard.account, ""))
+    return tuple(found.values())
+
+
+def missing(manifest: Manifest) -> tuple[str, ...]:
+    """The accounts and groups of a release that are not there."""
+    names = [account.name for account in needed(manifest) if not _has_user(account.name)]
+    groups = [FLEET_GROUP, *(wizard.user for wizard in manifest.wizards)]
+    names += [
+        f"group {group}"
+        for group in dict.fromkeys(groups)
+        if not _has_group(group) and group not in names
+    ]
+    return tuple(names)
+
+
+def make(manifest: Manifest) -> tuple[str, ...]:
+    """Make what is missing and return the names, as people read them. Raises NodeError."""
+    made: list[str] = []
+    if not _has_group(FLEET_GROUP):
+        _run(["groupadd", "--system", FLEET_GROUP])
+        made.append(f"group {FLEET_GROUP}")
+    for account in needed(manifest):
+        if not _has_user(account.name):
+            _run(_useradd(account))
+            made.append(account.name)
+    for user in dict.fromkeys(wizard.user for wizard in manifest.wizards):
+        if not _has_group(user):
+            # An account from before us, with another main group: the sockets need its namesake.
+            _run(["groupadd", "--system", user])
+            _run(["usermod", "--append", "--groups", user, user])
+            made.append(f"group {user}")
+    return tuple(made)
+
+
+def _useradd(account: Account) -> list[str]:
+    home = ["--create-home", "--home-dir", account.home] if account.home else ["--no-create-home"]
+    if not account.home:
+        home += ["--home-dir", "/nonexistent"]
+    group = ["--gid", account.name] if _has_group(account.name) else ["--user-group"]
+    return ["useradd", "--system", "--shell", _NOLOGIN, *home, *group, account.name]
+
+
+def _run(argv: list[str]) -> None:
+    done = proc.run(argv, timeout_seconds=_SECONDS, check=False)
+    if done.code != 0:
+        raise NodeError(f"{argv[0]}: {done.complaint}", where=f"account {argv[-1]}")
+
+
+def _has_user(name: str) -> bool:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _has_group(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True

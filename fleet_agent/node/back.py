@@ -1,0 +1,212 @@
+"""The way back: the baseline as the desired state, phase by phase, then verified.
+
+Driven by the orchestrator (mode ``back``), or by the node itself when nobody confirmed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import Final
+
+from fleet_agent.errors import NodeError
+from fleet_agent.node import backunits, durable, judge, present, saved, steps, timer
+from fleet_agent.node.act import Act, Outcome
+from fleet_agent.node.desired import DAEMON, wishes
+from fleet_agent.node.journal import (
+    ARMED,
+    CLAIMED,
+    CONFIRMED,
+    EXPIRING,
+    OPEN,
+    REVERTED,
+    Journal,
+)
+from fleet_agent.node.layout import UNITS
+from fleet_agent.node.place import Places
+from fleet_agent.node.saved import Baseline
+from fleet_agent.node.spec import BACK
+
+_NOTHING: Final = "nothing was changed here by this run, so nothing is to be put back"
+
+
+def claim(act: Act) -> Outcome:
+    """Take the journal, so that only the orchestrator drives the way back from here on."""
+    journal = act.journal
+    if journal is None:
+        return Outcome(notes=(_NOTHING,))
+    if journal.state == REVERTED:
+        return Outcome(notes=(f"the node has put itself back already: {journal.note}",))
+    if journal.state != CLAIMED:
+        act.book.move((OPEN, ARMED, CONFIRMED, EXPIRING), CLAIMED)
+    timer.stop(act.layout, journal.nonce)
+    act.step(steps.CLAIMED)
+    return Outcome(evidence={"claimed_from": journal.state, "at_step": journal.step})
+
+
+def look(act: Act) -> Outcome:
+    """What the node returns to, as evidence."""
+    if act.journal is None:
+        return Outcome()
+    baseline = saved.load(act.layout, act.spec.nonce)
+    return Outcome(evidence={"release": baseline.release, "places": len(baseline.places)})
+
+
+def _at_work(act: Act) -> Journal | None:
+    """The journal if this way back still has something to do."""
+    journal = act.journal
+    return journal if journal is not None and journal.state in (CLAIMED, EXPIRING) else None
+
+
+def restore_release(act: Act) -> Outcome:
+    """``current`` and every file but units as the baseline says. Raises NodeError."""
+    if _at_work(act) is None:
+        return Outcome()
+    layout = act.layout
+    baseline = saved.load(layout, act.spec.nonce)
+    now, _ = present.current(layout)
+    if now != baseline.release:
+        if baseline.release is None:
+            durable.unlink(layout.current)
+        else:
+            durable.link(layout.current, f"releases/{baseline.release}")
+        act.log.say(f"current leads back to {baseline.release or 'nothing'}")
+    act.step(steps.CURRENT_RESTORED)
+    others = [item for item in baseline.places if not _is_unit(item.place)]
+    restored = saved.restore(layout, act.spec.nonce, others)
+    act.step(steps.PLACES_RESTORED)
+    return Outcome(
+        changed=now != baseline.release or bool(restored),
+        evidence={"release": baseline.release, "restored": list(restored)},
+    )
+
+
+def restore_units(act: Act, *, booting: bool = False) -> Outcome:
+    """Unit files, enablement and processes as the baseline says. Raises UnitError at the end.
+
+    ``booting``: nothing is waited for, because units wait for us.
+    """
+    if _at_work(act) is None:
+        return Outcome()
+    layout = act.layout
+    baseline = saved.load(layout, act.spec.nonce)
+    work = backunits.Work(act, baseline, booting=booting)
+    work.stop()
+    act.step(steps.UNITS_STOPPED)
+    files = [item for item in baseline.places if _is_unit(item.place)]
+    restored = saved.restore(layout, act.spec.nonce, files)
+    where = Places(layout.root, unprivileged=layout.unprivileged)
+    for directory in baseline.directories:
+        where.remove_directory(directory)
+    work.enable()
+    act.step(steps.UNITS_RESTORED)
+    restarted = work.start()
+    act.step(steps.UNITS_RESTARTED)
+    return Outcome(
+        changed=bool(restored) or bool(restarted) or bool(work.stopped),
+        evidence={
+            "restored": list(restored),
+            "stopped": [ref.key for ref in work.stopped],
+            "restarted": [ref.key for ref in restarted],
+        },
+    )
+
+
+def _is_unit(place: str) -> bool:
+    return place.startswith(UNITS + "/")
+
+
+def verify(act: Act) -> Outcome:
+    """Look whether all is as it was; then the journal is ``reverted``. Raises NodeError."""
+    journal = act.journal
+    if journal is None:
+        return Outcome(notes=(_NOTHING,))
+    layout = act.layout
+    baseline = saved.load(layout, journal.nonce)
+    evidence = _as_it_was(act, baseline)
+    notes: tuple[str, ...] = ()
+    if journal.state != REVERTED:
+        removed = _remove_made(act, baseline, journal)
+        if baseline.release is None:
+            notes = (
+                "kept: accounts, /var/lib/fleet-agent and /opt/fleet-agent/node "
+                "(what wizards may have written, and the code that does this)",
+            )
+        evidence["removed_releases"] = removed
+        act.step(steps.BACK_VERIFIED)
+        act.book.move(
+            (CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=f"{journal.state}, verified"
+        )
+    return Outcome(evidence=evidence, notes=notes)
+
+
+def _as_it_was(act: Act, baseline: Baseline) -> dict[str, object]:
+    layout = act.layout
+    now, _ = present.current(layout)
+    if now != baseline.release:
+        raise NodeError(
+            f"leads to {now or 'nothing'}, before to {baseline.release or 'nothing'}",
+            where=layout.current,
+        )
+    where = Places(layout.root, unprivileged=layout.unprivileged)
+    for item in baseline.places:
+        if not saved.same(where.look(item.place), item.found, any_owner=layout.unprivileged):
+            raise NodeError("is not as it was before the deploy", where=item.place)
+    running = {unit.ref for unit in baseline.units if unit.active}
+    states = act.units.show([unit.ref for unit in baseline.units]) if baseline.units else {}
+    for ref, state in states.items():
+        if state.active != "inactive" and ref not in running:
+            raise act.units.failure(ref, state, time.time() - 60)
+    evidence: dict[str, object] = {"release": now, "places": len(baseline.places)}
+    if baseline.manifest is not None:
+        wanted = tuple(
+            wish
+            for wish in wishes(baseline.manifest)
+            if wish.ref in running and (wish.kind != DAEMON or wish.wizard in baseline.health)
+        )
+        want = judge.Expected(
+            baseline.manifest,
+            wanted,
+            before=baseline.health,
+        )
+        evidence |= judge.converged(act, want, settle=True)
+    others = [ref for ref in running if not states[ref].is_active]
+    for ref in others:
+        raise act.units.failure(ref, states[ref], time.time() - 60)
+    return evidence
+
+
+def _remove_made(act: Act, baseline: Baseline, journal: Journal) -> list[str]:
+    """Remove the release that this run made, and what is left of making it."""
+    layout = act.layout
+    building = f"{layout.releases}/.{journal.nonce}"
+    if os.path.isdir(building):
+        shutil.rmtree(building)
+    removed: list[str] = []
+    if journal.target not in baseline.releases and os.path.isdir(layout.release(journal.target)):
+        shutil.rmtree(layout.release(journal.target))
+        removed.append(journal.target)
+    if baseline.release is None and not saved.releases(layout):
+        shutil.rmtree(layout.releases, ignore_errors=True)
+    return removed
+
+
+def own(act: Act, journal: Journal, *, booting: bool = False) -> None:
+    """The node's own way back of the run ``journal``, whole. Raises NodeError where it can't.
+
+    ``booting``: files and enablement only; systemd starts what is to run after us.
+    """
+    spec = act.spec._replace(deploy=journal.deploy, nonce=journal.nonce, mode=BACK)
+    mine = act._replace(spec=spec)
+    if journal.state != EXPIRING:
+        act.book.move((OPEN, ARMED, CLAIMED), EXPIRING, note=f"was {journal.state}")
+    timer.stop(act.layout, journal.nonce, myself=True)
+    restore_release(mine)
+    restore_units(mine, booting=booting)
+    if booting:
+        baseline = saved.load(act.layout, journal.nonce)
+        _remove_made(mine, baseline, journal)
+        act.book.move((EXPIRING,), REVERTED, ended_at=time.time(), note="at boot, not verified")
+    else:
+        verify(mine)

@@ -1,0 +1,129 @@
+"""Units on the way back: as the baseline says they were, restarted only where this run did so.
+
+A unit whose process is still the one of the baseline runs with what it was started with then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fleet_agent.errors import FleetError
+from fleet_agent.node import present
+from fleet_agent.node.act import Act
+from fleet_agent.node.desired import PIPELINE, is_ours
+from fleet_agent.node.present import Record
+from fleet_agent.node.saved import Baseline, SavedUnit
+from fleet_agent.node.units import Ref, State
+
+
+class Work:
+    """One way back's acts on units, in the order stop, enable, start."""
+
+    def __init__(self, act: Act, baseline: Baseline, *, booting: bool) -> None:
+        self._act = act
+        self._baseline = baseline
+        self._booting = booting
+        # A user's manager is not up yet while the machine boots; it starts after us.
+        self._units = [unit for unit in baseline.units if not (booting and unit.ref.user)]
+        self._before = act.units.show(unit.ref for unit in self._units) if self._units else {}
+        self.stopped: tuple[Ref, ...] = ()
+
+    def stop(self) -> None:
+        """Stop what did not run before, and disable what was not enabled."""
+        units = self._act.units
+        surplus = [
+            unit.ref
+            for unit in self._units
+            if not unit.active
+            and (self._before[unit.ref].active != "inactive" or self._booting)
+            and self._before[unit.ref].known
+        ]
+        if surplus:
+            units.stop(surplus, wait=not self._booting)
+        self.stopped = tuple(surplus)
+        disable = [
+            unit.ref
+            for unit in self._units
+            if self._before[unit.ref].enabled and not unit.enabled and is_ours(unit.ref)
+        ]
+        if disable:
+            units.disable(disable)
+        if surplus and not self._booting:
+            units.forget_failures(surplus)
+
+    def enable(self) -> None:
+        """Let systemd read the restored unit files, and enable what was enabled."""
+        units = self._act.units
+        again = [
+            unit.ref
+            for unit in self._units
+            if unit.enabled and not self._before[unit.ref].enabled and is_ours(unit.ref)
+        ]
+        if again:
+            units.enable(again)
+        if self._units:
+            units.daemon_reload()
+
+    def start(self) -> tuple[Ref, ...]:
+        """Start what ran before and has another process now; the units that were started.
+
+        Goes on after a failure, and raises the first one at the end.
+        """
+        wanted = [unit for unit in self._units if unit.active]
+        now = self._act.units.show(unit.ref for unit in wanted) if wanted else {}
+        if self._booting:
+            asleep = [unit.ref for unit in wanted if not now[unit.ref].is_active]
+            if asleep:
+                self._act.units.start_without_waiting(asleep)
+            return tuple(asleep)
+        again = [unit.ref for unit in wanted if _is_another(unit, now[unit.ref])]
+        go_on = [
+            unit.ref
+            for unit in wanted
+            if unit.ref not in again
+            and unit.ref.unit.startswith("fleet-agent@")
+            and unit.ref.unit.endswith(".service")
+        ]
+        problem = self._start_all(again, go_on)
+        self._write_records(again)
+        if problem is not None:
+            raise problem
+        return tuple(again)
+
+    def _start_all(self, again: list[Ref], go_on: list[Ref]) -> FleetError | None:
+        units = self._act.units
+        problem: FleetError | None = None
+        if again:
+            units.forget_failures(again)
+        sockets = [ref for ref in again if ref.unit.endswith(".socket")]
+        others = [ref for ref in again if ref not in sockets]
+        if sockets:
+            # A socket can't be bound anew under a running service, which is in ``others`` then.
+            units.stop([ref for ref in others if ref.unit.startswith("fleet-agent@")])
+            units.stop(sockets)
+        for refs, act in ((sockets, units.start), (others, units.restart), (go_on, units.reload)):
+            if refs:
+                try:
+                    act(refs)
+                except FleetError as error:
+                    self._act.log.say(f"on the way back: {error}")
+                    problem = problem or error
+        return problem
+
+    def _write_records(self, again: Iterable[Ref]) -> None:
+        kept = dict(self._baseline.records)
+        was = {unit.ref: unit.invocation for unit in self._units}
+        restarted = [ref for ref in again if ref.key in kept]
+        for ref, state in (self._act.units.show(restarted) if restarted else {}).items():
+            if kept[ref.key].invocation == was[ref]:
+                kept[ref.key] = Record(state.invocation, kept[ref.key].digest)
+        if kept != present.records(self._act.layout):
+            present.write_records(self._act.layout, kept)
+
+
+def _is_another(unit: SavedUnit, now: State) -> bool:
+    """Whether the unit has another process than the baseline's, or none."""
+    if unit.ref.unit in PIPELINE:
+        # It may be the very process that drives this way back.
+        return not now.is_active
+    return not now.is_active or now.invocation != unit.invocation

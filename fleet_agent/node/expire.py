@@ -1,0 +1,71 @@
+"""What the confirm timer runs: nobody confirmed, so this node puts itself back."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from fleet_agent.errors import FleetError
+from fleet_agent.node import back, lock, timer, work
+from fleet_agent.node import journal as journals
+from fleet_agent.node.journal import ARMED, EXPIRING, REVERTED, Book, Journal
+from fleet_agent.node.layout import Layout
+from fleet_agent.node.log import Log
+
+PHASE: Final = "the node's own way back"
+_TRIES: Final = 3
+_PAUSE_SECONDS: Final = 5.0
+_LOCK_SECONDS: Final = 600.0
+
+
+def run(layout: Layout, nonce: str) -> bool:
+    """Wait for the deadline, which phases move on, then go back; whether all is well.
+
+    Raises FleetError when the lock is not to be had.
+    """
+    while True:
+        journal = journals.read(layout)
+        if journal is None or journal.nonce != nonce or journal.state not in (ARMED, EXPIRING):
+            return True
+        left = _left(journal)
+        if left > 0 and journal.state == ARMED:
+            time.sleep(min(left, 1.0))
+            continue
+        who = lock.me(journal.deploy, nonce, PHASE, journal.holder)
+        with lock.taken(layout, who, _LOCK_SECONDS):
+            done = _expire(layout, nonce)
+        if done is not None:
+            return done
+
+
+def _left(journal: Journal) -> float:
+    return 0.0 if journal.deadline is None else journal.deadline - timer.uptime()
+
+
+def _expire(layout: Layout, nonce: str) -> bool | None:
+    """Go back, under the lock; None when a phase has moved the deadline while we waited for it."""
+    book = Book(layout)
+    journal = book.of(nonce)
+    if journal is None or journal.state not in (ARMED, EXPIRING):
+        return True
+    if journal.state == ARMED and _left(journal) > 0:
+        return None
+    log = Log(f"deploy {journal.deploy}")
+    log.say(
+        f"nobody confirmed within {journal.confirm_seconds:g} s; this node puts itself back to "
+        f"{journal.baseline or 'nothing'}"
+    )
+    for attempt in range(1, _TRIES + 1):
+        act = work.of_journal(layout, book, journal, log)
+        try:
+            back.own(act, book.of(nonce) or journal)
+        except FleetError as error:
+            log.say(f"way back, try {attempt} of {_TRIES}: {error}")
+            if attempt < _TRIES:
+                time.sleep(_PAUSE_SECONDS)
+            continue
+        now = book.of(nonce)
+        log.say(f"the node is back ({now.note if now else REVERTED})")
+        return True
+    log.say("this node could not put itself back whole; it tries again at its next boot")
+    return False

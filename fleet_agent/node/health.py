@@ -1,0 +1,78 @@
+"""Asks a wizard's daemon how it is, over its local socket, and reads the answer by its body."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from fleet_agent.wire import ROUTE_HEALTH, Health
+
+ASK_SECONDS: Final = 2.0
+_MOST_BYTES: Final = 256 * 1024
+
+
+class Answer(NamedTuple):
+    """What a daemon said of itself. ``why`` says why there is no body, else empty."""
+
+    wizard: str = ""
+    status: str = ""
+    running: str = ""
+    installed: str = ""
+    body: Mapping[str, Any] | None = None
+    why: str = ""
+
+    @property
+    def well(self) -> bool:
+        """Whether it answered and does not call itself failed."""
+        return self.status in (Health.PASS, Health.WARN)
+
+
+def ask(path: str, seconds: float = ASK_SECONDS) -> Answer:
+    """Ask the daemon behind the socket ``path``; an answer says also why there is none."""
+    request = f"GET {ROUTE_HEALTH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(seconds)
+            line.connect(path)
+            line.sendall(request.encode())
+            data = _all(line)
+    except OSError as error:
+        return Answer(why=f"no answer on {path}: {error.strerror or error}")
+    return read(data)
+
+
+def _all(line: socket.socket) -> bytes:
+    parts, size = [], 0
+    while size < _MOST_BYTES and (part := line.recv(65536)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def read(data: bytes) -> Answer:
+    """The answer in the bytes of an HTTP response. Pure."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
+        return Answer(why="what answered speaks no HTTP")
+    try:
+        said = json.loads(body)
+    except ValueError:
+        code = words[1].decode("ascii", "replace")
+        return Answer(why=f"answered {code} with no JSON: not our daemon?")
+    if not isinstance(said, dict):
+        return Answer(why="answered with no JSON object: not our daemon?")
+    return Answer(
+        wizard=_text(said, "serviceId"),
+        status=_text(said, "status"),
+        running=_text(said, "running"),
+        installed=_text(said, "installed"),
+        body=said,
+    )
+
+
+def _text(said: Mapping[str, Any], key: str) -> str:
+    value = said.get(key)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,295 @@
+"""Builds the release of one node from a checked commit. Pure: values in, a tree out.
+
+Runs where deploys are made, never on a node.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from fleet_agent.errors import ConfigError
+from fleet_agent.release import unitfile
+from fleet_agent.release.manifest import (
+    Entry,
+    FileEntry,
+    Manifest,
+    RuntimeUnit,
+    SoulEntry,
+    WizardInputs,
+    digest_of,
+)
+from fleet_agent.release.tree import Tree, entries_of, manifest_of
+
+if TYPE_CHECKING:
+    from fleet_agent.registry.schema import Wizard
+
+ENTRY_POINT: Final = '''\
+"""Starts fleet-agent from this release, whatever ``current`` points to later."""
+
+import os
+import sys
+
+sys.path[0] = os.path.dirname(os.path.realpath(__file__))
+
+from fleet_agent.cli.main import entry  # noqa: E402
+
+entry()
+'''
+HOOK_SECRET: Final = "/etc/fleet-agent/hook/secret"  # noqa: S105 (a path)
+_PUBLIC: Final = 0o644
+# Only root places files; in the release they are nobody else's to read.
+_PRIVATE: Final = 0o600
+
+RECOVER: Final = "fleet-recover.service"
+WIZARD_TEMPLATE: Final = "fleet-wizard@.service"
+EVERYWHERE: Final = ("fleet-agent@.service", "fleet-agent@.socket", RECOVER)
+ORCHESTRATOR_ONLY: Final = ("fleet-hook@.socket", "fleet-deploy.service", "fleet-deploy.socket")
+
+
+class Hook(NamedTuple):
+    """Where the orchestrator listens for webhooks, and for which tag of which repository."""
+
+    address: str
+    port: int
+    tag: str
+    repository: str | None
+
+
+class WizardSource(NamedTuple):
+    """A wizard of this node with what belongs to it alone.
+
+    ``files`` are the rendered contents in the order of ``wizard.files``; ``limits`` are the
+    settings that differ from the defaults.
+    """
+
+    wizard: Wizard
+    soul: bytes | None
+    files: tuple[bytes, ...]
+    limits: Mapping[str, float]
+    unsigned: bool = False
+    hook: Hook | None = None
+
+
+class Built(NamedTuple):
+    """A release: its files, its manifest, its name."""
+
+    tree: Tree
+    manifest: Manifest
+    id: str
+
+
+def build(
+    fleet: str,
+    wizards: Sequence[WizardSource],
+    *,
+    code_files: Mapping[str, bytes],
+    registry_json: bytes,
+    unit_sources: Mapping[str, bytes],
+    root: str = "/",
+) -> Built:
+    """The release of the node that carries ``wizards``.
+
+    ``code_files`` are the pinned package's (``fleet_agent/…``), ``unit_sources`` our unit files by
+    name. ``root`` is where the node's directories lie, "/" on a machine. Raises ConfigError for
+    a value that can't be placed or listened on, and for a unit file that is missing.
+    """
+    orchestrator = any(source.hook is not None for source in wizards)
+    tree: dict[str, tuple[int, bytes]] = {
+        "code/__main__.py": (_PUBLIC, ENTRY_POINT.encode()),
+        "registry.json": (_PUBLIC, registry_json),
+    }
+    for path, content in code_files.items():
+        tree[f"code/{path}"] = (_PUBLIC, content)
+    for name in _unit_names(wizards, orchestrator):
+        tree[f"units/{name}"] = (_PUBLIC, _unit(unit_sources, name, root))
+    on_loopback: set[int] = set()
+    for source in wizards:
+        for path, mode, content in _own_files(fleet, source, on_loopback, root):
+            tree[path] = (mode, content)
+    entries = entries_of(tree)
+    inputs = tuple(_inputs(source, entries) for source in wizards)
+    manifest = manifest_of(tree, inputs, orchestrator=orchestrator)
+    return Built(tree, manifest, manifest.id)
+
+
+def _unit_names(wizards: Sequence[WizardSource], orchestrator: bool) -> Iterator[str]:
+    yield from EVERYWHERE
+    if orchestrator:
+        yield from ORCHESTRATOR_ONLY
+    if any(_has_own_runtime(source.wizard) for source in wizards):
+        yield WIZARD_TEMPLATE
+
+
+def _unit(sources: Mapping[str, bytes], name: str, root: str) -> bytes:
+    if name not in sources:
+        raise ConfigError(
+            "this package of fleet-agent lacks a unit file",
+            where=name,
+            mend="renew the pin with `fleet-agent init --pin DIR`",
+        )
+    return unitfile.rooted(sources[name].decode(), root).encode()
+
+
+def _has_own_runtime(wizard: Wizard) -> bool:
+    return wizard.runtime is not None and wizard.runtime.command is not None
+
+
+def _below(root: str, path: str) -> str:
+    return path if root == "/" else root.rstrip("/") + path
+
+
+def _own_files(
+    fleet: str, source: WizardSource, on_loopback: set[int], root: str
+) -> Iterator[tuple[str, int, bytes]]:
+    wizard = source.wizard
+    home = f"wizards/{wizard.name}"
+    settings = json.dumps(_settings(fleet, source, root), indent=1, sort_keys=True)
+    yield f"{home}/settings.json", _PUBLIC, settings.encode() + b"\n"
+    if source.soul is not None:
+        yield f"{home}/soul", _PUBLIC, source.soul
+    for number, content in enumerate(source.files):
+        yield f"{home}/files/{number}", _PRIVATE, content
+    address, port = wizard.listen.address, wizard.listen.port
+    _must_be_address(wizard.name, address)
+    streams = [unitfile.stream(address, port)]
+    # Two wizards may share a port on different addresses: the first one has it on loopback.
+    if not unitfile.listens_on_loopback(address) and port not in on_loopback:
+        streams.append(unitfile.stream(unitfile.LOOPBACK, port))
+    on_loopback.add(port)
+    streams.append(_below(root, f"/run/fleet-agent/{wizard.name}/agent.sock"))
+    yield _dropin(
+        f"fleet-agent@{wizard.name}.socket", unitfile.socket_conf(streams, wizard.user), "listen"
+    )
+    if source.hook is not None:
+        _must_be_address(wizard.name, source.hook.address)
+        at = unitfile.stream(source.hook.address, source.hook.port)
+        yield _dropin(f"fleet-hook@{wizard.name}.socket", unitfile.socket_conf([at]), "listen")
+    command = None if wizard.runtime is None else wizard.runtime.command
+    if command is not None:
+        text = unitfile.command_conf(wizard.user, command)
+        yield _dropin(f"fleet-wizard@{wizard.name}.service", text, "command")
+
+
+def _dropin(unit: str, text: str, name: str) -> tuple[str, int, bytes]:
+    return f"units/{unit}.d/{name}.conf", _PUBLIC, text.encode()
+
+
+def _must_be_address(wizard: str, address: str) -> None:
+    if not unitfile.is_address(address):
+        raise ConfigError(
+            f"a socket can't be bound to {address!r}, which is no address",
+            where=f"wizards.{wizard}.listen",
+            mend="say `listen: {address: …}` with an address of the machine",
+        )
+
+
+def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
+    """What the daemon reads at its start."""
+    wizard, hook = source.wizard, source.hook
+    name = wizard.name
+    return {
+        "v": 1,
+        "fleet": fleet,
+        "wizard": name,
+        "role": str(wizard.role),
+        "listen": {"address": wizard.listen.address, "port": wizard.listen.port},
+        "hook": None
+        if hook is None
+        else {
+            "address": hook.address,
+            "port": hook.port,
+            "secret_files": [_below(root, HOOK_SECRET)],
+            "tag": hook.tag,
+            "repository": hook.repository,
+        },
+        "unsigned": "allow" if source.unsigned else "refuse",
+        "soul": _soul_settings(source),
+        "limits": dict(source.limits),
+        "state_dir": _below(root, f"/var/lib/fleet-agent/{name}"),
+        "run_dir": _below(root, f"/run/fleet-agent/{name}"),
+        "keys_dir": _below(root, f"/etc/fleet-agent/{name}/keys"),
+        "deploy_socket": _below(root, "/run/fleet-agent/deploy.sock"),
+    }
+
+
+def _soul_settings(source: WizardSource) -> dict[str, Any] | None:
+    if source.soul is None:
+        return None
+    soul = source.wizard.soul
+    return {
+        "seal": hashlib.sha256(source.soul).hexdigest(),
+        "place": None if soul is None else soul.place,
+    }
+
+
+def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
+    wizard = source.wizard
+    name, home = wizard.name, f"wizards/{wizard.name}"
+    if len(source.files) != len(wizard.files):
+        raise ConfigError("not every file was rendered", where=f"wizards.{name}.files")
+    by_path = {entry.path: entry for entry in entries}
+    soul = None
+    if wizard.soul is not None and source.soul is not None:
+        soul = SoulEntry(f"{home}/soul", by_path[f"{home}/soul"].sha256, wizard.soul.place)
+    files = tuple(
+        FileEntry(f"{home}/files/{number}", file.place, file.mode)
+        for number, file in enumerate(wizard.files)
+    )
+    sockets = [f"fleet-agent@{name}.socket"]
+    if source.hook is not None:
+        sockets.append(f"fleet-hook@{name}.socket")
+    runtime = _runtime(wizard)
+    return WizardInputs(
+        name=name,
+        input=digest_of(_daemon_entries(name, source.hook is not None, entries)),
+        runtime_input=_runtime_digest(name, entries, soul, files, runtime),
+        account=f"fa-{name}",
+        user=unitfile.account(wizard.user),
+        soul=soul,
+        files=files,
+        state=tuple(wizard.state),
+        address=wizard.listen.address,
+        port=wizard.listen.port,
+        hook=source.hook is not None,
+        daemon=f"fleet-agent@{name}.service",
+        sockets=tuple(sockets),
+        runtime=runtime,
+    )
+
+
+def _runtime(wizard: Wizard) -> RuntimeUnit | None:
+    if wizard.runtime is None:
+        return None
+    if wizard.runtime.command is not None:
+        return RuntimeUnit(f"fleet-wizard@{wizard.name}.service", "system")
+    return RuntimeUnit(str(wizard.runtime.unit), wizard.runtime.scope)
+
+
+def _daemon_entries(name: str, hook: bool, entries: Sequence[Entry]) -> Iterator[Entry]:
+    stems = ["fleet-agent@"] + (["fleet-hook@"] if hook else [])
+    units = tuple(f"units/{stem}{who}." for stem in stems for who in ("", name))
+    for entry in entries:
+        path = entry.path
+        if path.startswith(("code/", *units)) or path == f"wizards/{name}/settings.json":
+            yield entry
+
+
+def _runtime_digest(
+    name: str,
+    entries: Sequence[Entry],
+    soul: SoulEntry | None,
+    files: Sequence[FileEntry],
+    runtime: RuntimeUnit | None,
+) -> str:
+    home = f"wizards/{name}/"
+    own = [f"{home}soul", f"{home}files/"]
+    if runtime is not None and runtime.unit == f"fleet-wizard@{name}.service":
+        own += [f"units/{WIZARD_TEMPLATE}", f"units/{runtime.unit}.d/"]
+    places = [[file.place, file.mode] for file in files]
+    return digest_of(
+        (entry for entry in entries if entry.path.startswith(tuple(own))),
+        [places, soul.place if soul else None, list(runtime) if runtime else None],
+    )
