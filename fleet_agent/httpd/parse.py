@@ -80,7 +80,9 @@ class _Line(NamedTuple):
 
 def _request_line(text: str, sizes: Sizes) -> _Line | Refusal | More:
     at = 2 if text.startswith("\r\n") else 0
-    if len(text) > at and text[at] != "\r" and TOKEN.match(text, at) is None:
+    if len(text) == at:
+        return More(at + 1)
+    if text[at] != "\r" and TOKEN.match(text, at) is None:
         return Refusal(400, "this is not HTTP", "is this TLS, or the proxy protocol?")
     end = text.find("\n", at)
     if (len(text) if end < 0 else end) - at > sizes.line + 1:  # one for the carriage return
