@@ -1,6 +1,6 @@
 """Become a unit's process: place its descriptors, end when the supervisor ends, then exec.
 
-Run as `python -I -S start.py SETTING -- ARGV`, never imported: it is what a service manager does
+Run as `python -I -S start.py SETTING -- ARGV`: what a service manager does
 between fork and exec, in a program of its own since ``proc`` starts programs and nothing else.
 """
 
@@ -24,7 +24,7 @@ def main() -> int:
     setting = json.loads(sys.argv[1])
     argv = sys.argv[3:]
     if setting["tied"]:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent(signal.SIGKILL)
         if os.getppid() != setting["parent"]:
             return 1
     # First out of each other's way, then where they belong.
@@ -45,6 +45,11 @@ def main() -> int:
     except OSError as error:
         print(f"{argv[0]}: {error.strerror}", file=sys.stderr)
     return _CANNOT_EXEC
+
+
+def end_with_parent(number: int) -> None:
+    """Let the kernel send ``number`` to this process when its parent ends (prctl(2))."""
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
 
 
 if __name__ == "__main__":
