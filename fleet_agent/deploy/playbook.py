@@ -78,19 +78,17 @@ def _watch(
 ) -> PlaybookEnd:
     began = heard = time.monotonic()
     lines = _Lines()
+    speaking = True
     while True:
         ended = running.poll() is not None
-        ready, _, _ = select.select([events], [], [], 0 if ended else _POLL_SECONDS)
-        if ready:
-            data = os.read(events.fileno(), _READ_BYTES)
-            for event in lines.feed(data):
-                heard = time.monotonic()
-                on_event(event)
-            if data:
-                continue
-            running.wait()
-            return PlaybookEnd(running.returncode)
-        if ended:
+        watched = [events] if speaking else []
+        ready, _, _ = select.select(watched, [], [], 0 if ended else _POLL_SECONDS)
+        data = os.read(events.fileno(), _READ_BYTES) if ready else b""
+        speaking = speaking and (not ready or bool(data))
+        for event in lines.feed(data):
+            heard = time.monotonic()
+            on_event(event)
+        if ended and not data:
             return PlaybookEnd(running.returncode)
         now = time.monotonic()
         if now - began > run_seconds:
