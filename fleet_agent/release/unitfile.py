@@ -45,7 +45,8 @@ def listens_on_loopback(address: str) -> bool:
 
 def socket_conf(streams: Sequence[str], group: str | None = None) -> str:
     """A socket unit's drop-in: where it listens, and which group may use its path."""
-    lines = ["[Socket]", *(f"ListenStream={one}" for one in streams)]
+    # The empty one drops what our unit file says for want of a drop-in.
+    lines = ["[Socket]", "ListenStream=", *(f"ListenStream={one}" for one in streams)]
     if group is not None:
         lines.append(f"SocketGroup={account(group)}")
     return "\n".join(lines) + "\n"
