@@ -61,13 +61,13 @@ fuzz: venv ## hostile bytes against the parsers for SECONDS=60 in all; prints it
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 bench-deploy: venv ## tag push to verified on three and thirty nodes, beside others (root)
-	$(BIN)/python -m tests.bench.deploy
+	$(BIN)/python -m tests.bench.bench_deploy
 
 bench-start: venv ## from exec to the first answered /health, and idle memory
-	$(BIN)/python -m tests.bench.start
+	$(BIN)/python -m tests.bench.bench_start
 
 bench-registry: venv ## 10,000 wizards: checked by the operator, loaded on a node
-	$(BIN)/python -m tests.bench.registry
+	$(BIN)/python -m tests.bench.bench_registry
 
 clean: ## remove what the targets made here (.venv, .demo, caches, artifacts)
 	rm -rf $(VENV) .demo build dist *.egg-info artifacts
