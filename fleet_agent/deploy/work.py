@@ -31,5 +31,6 @@ class Work:
 # Runs a deploy (or a dry run) to its outcome. A FleetError is a refusal before a node was touched;
 # if events show that one may be, the way back is driven by ``Recover``.
 Execute = Callable[[Work], Outcome]
-# Drives the way back of a deploy that was ended in mid-run (crash, SIGKILL, reboot).
-Recover = Callable[[Work], Outcome]
+# Drives the way back of a deploy that was ended in mid-run (crash, SIGKILL, reboot). None: it was
+# ended before anything began on a node, so there is nothing to put back.
+Recover = Callable[[Work], Outcome | None]

@@ -30,6 +30,7 @@ from fleet_agent.services.deploy_rights import Rights
 from fleet_agent.services.deploy_socket import SocketServer, listen
 from fleet_agent.services.deploy_words import Asked, Words
 from fleet_agent.services.deploy_work import Worker
+from fleet_agent.store.errors import StoreBroken
 
 _log = logging.getLogger("fleet_agent.deploy")
 
@@ -72,7 +73,11 @@ class DeployService:
             self.more,
         )
         server = SocketServer(
-            listening or listen(self.paths.socket), self.rights.greet, words.answer, limits
+            listening or listen(self.paths.socket),
+            self.rights.greet,
+            words.answer,
+            _end_broken,
+            limits,
         )
         worker = Worker(
             self.paths, queue, source, self.execute, self.recover, self.changes, self.read_rules
@@ -119,6 +124,12 @@ class DeployService:
             # Each deploy will say so; asking what happened must still work.
             _log.warning("fleet-deploy: %s", error)
             return Limits()
+
+
+def _end_broken(error: StoreBroken) -> None:
+    """End the process from whichever thread: the next one starts from what is on disk."""
+    _log.critical("fleet-deploy: %s; it ends, and starts anew from what is on disk", error)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def end_on_signals() -> None:

@@ -17,6 +17,7 @@ from fleet_agent.deploy import protocol
 from fleet_agent.errors import FleetError, RequestError, TryAgain
 from fleet_agent.limits import Limits
 from fleet_agent.services.deploy_rights import Caller, caller_of
+from fleet_agent.store.errors import StoreBroken
 
 _log = logging.getLogger("fleet_agent.deploy")
 
@@ -52,15 +53,22 @@ def listen(path: str) -> socket.socket:
 class SocketServer:
     """Serves ``listening`` in threads until ``stop``.
 
-    ``greet`` raises for callers that are refused before they take a place.
+    ``greet`` raises for callers that are refused before they take a place. ``broken`` is called
+    when the store is: no answer of this process can be believed then.
     """
 
     def __init__(
-        self, listening: socket.socket, greet: Greet, answer: Answer, limits: Limits
+        self,
+        listening: socket.socket,
+        greet: Greet,
+        answer: Answer,
+        broken: Callable[[StoreBroken], None],
+        limits: Limits,
     ) -> None:
         self._listening = listening
         self._greet = greet
         self._answer = answer
+        self._broken = broken
         self._seconds = limits["deploy_socket_seconds"]
         self._line_bytes = limits.whole("deploy_socket_line_bytes")
         self._places = threading.Semaphore(limits.whole("deploy_socket_clients"))
@@ -116,6 +124,9 @@ class SocketServer:
                 return
             for answer in self._answer(caller, protocol.decode(line)):
                 connection.sendall(protocol.encode(answer))
+        except StoreBroken as error:
+            self._say(connection, error)
+            self._broken(error)
         except FleetError as error:
             self._say(connection, error)
         except TimeoutError:

@@ -64,11 +64,8 @@ class Worker:
 
     def resume(self, entry: QueueEntry) -> QueueEntry:
         """Deal with an entry that was running when the service ended: anew, or the way back."""
-        if entry.executed_at is None:
-            why = "fleet-deploy was ended before a node could be touched; it begins anew"
-            _log.warning("deploy %d: %s", entry.id, why)
-            self.queue.again(entry.id, why)
-            return self.work(entry)
+        if entry.executed_at is None or entry.kind is Kind.CHECK:
+            return self._again(entry)
         _log.warning("deploy %d: was ended in mid-run; it is put back first", entry.id)
         self._note(entry, "fleet-deploy was ended in mid-run; the way back begins")
         try:
@@ -76,6 +73,12 @@ class Worker:
         except FleetError as error:
             return self._bug(entry, error, unsure=True)
         return self._run(work, self.recover)
+
+    def _again(self, entry: QueueEntry) -> QueueEntry:
+        why = "fleet-deploy was ended before a node could be touched; it begins anew"
+        _log.warning("deploy %d: %s", entry.id, why)
+        self.queue.again(entry.id, why)
+        return self.work(entry)
 
     def _prepare(self, entry: QueueEntry) -> Work | twins.Nothing:
         rules = self.read_rules(self.paths)
@@ -126,11 +129,10 @@ class Worker:
 
         return Work(entry, self.paths, rules, directory, os.path.join(directory, "tree"), tell)
 
-    def _run(self, work: Work, step: Execute) -> QueueEntry:
+    def _run(self, work: Work, step: Execute | Recover) -> QueueEntry:
         entry = work.entry
         try:
-            if entry.executed_at is None:
-                entry = self.queue.executing(entry.id)
+            entry = self.queue.executing(entry.id)
             outcome = step(work)
         except FleetError as error:
             if not _maybe_touched(work.directory):
@@ -141,6 +143,8 @@ class Worker:
             return self._run(work, self.recover)
         except Exception as error:  # noqa: BLE001 (one entry must not end the service)
             return self._bug(entry, error, unsure=True)
+        if outcome is None:
+            return self._again(entry)
         return self._finish(entry, outcome)
 
     def _finish(self, entry: QueueEntry, outcome: Outcome) -> QueueEntry:

@@ -67,9 +67,11 @@ class Pipeline:
         }
         return Outcome(state, reason, result)
 
-    def recover(self, work: Work) -> Outcome:
-        """Drive the way back of a deploy that was ended in mid-run."""
+    def recover(self, work: Work) -> Outcome | None:
+        """Drive the way back of a deploy that was ended in mid-run; None when it had not begun."""
         path = os.path.join(work.directory, f"plan-{plans.FORWARD}.json")
+        if not os.path.exists(path):
+            return None
         return self._conductor(work).put_back(plans.load(path))
 
     def _conductor(self, work: Work) -> Conductor:
