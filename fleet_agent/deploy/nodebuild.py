@@ -34,9 +34,8 @@ def build(plan: Plan, node: NodePlan, render: Render) -> None:
     can't be rendered.
     """
     registry = compiled.read(plan.registry)
-    most = int(plan.limits["deploy_file_bytes"])
     sources = [
-        _wizard_source(plan, registry, registry.wizard(name), render, most) for name in node.wizards
+        _wizard_source(plan, registry, registry.wizard(name), render) for name in node.wizards
     ]
     built = releases.build(
         plan.fleet,

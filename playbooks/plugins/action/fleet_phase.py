@@ -68,7 +68,9 @@ class ActionModule(ActionBase):
         return answer
 
     def _call(self, phase, plan, node, stdin):
-        direct = command.phase(plan.pyz_sha256, plan.nonce, phase, node.layout, plan.limits)
+        direct = command.phase(
+            plan.pyz_sha256, plan.nonce, phase, node.layout, plan.limits, mode=plan.mode
+        )
         if not plan.check:
             code, out, err = self._execute(direct, stdin)
             if not hosttask.no_such_code(code, err + out):
@@ -76,7 +78,7 @@ class ActionModule(ActionBase):
         with open(plan.pyz, "rb") as source:
             pyz = source.read()
         loader = command.load_and_run(
-            plan.nonce, phase, node.layout, plan.limits, install=not plan.check
+            plan.nonce, phase, node.layout, plan.limits, install=not plan.check, mode=plan.mode
         )
         before = command.loader_header(pyz, plan.pyz_sha256, install=not plan.check)
         code, out, err = self._execute(loader, before + stdin)
