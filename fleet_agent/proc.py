@@ -109,6 +109,29 @@ def start(
         ) from error
 
 
+def show(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+) -> int:
+    """Run ``argv`` with our own standard output and error, to its end; its exit code.
+
+    Raises ProcessError when it can't be started, or when ``timeout_seconds`` pass.
+    """
+    running = start(argv, env=env, cwd=cwd, out=None, err=None)
+    try:
+        return running.wait(timeout_seconds)
+    except subprocess.TimeoutExpired:
+        raise ProcessError(
+            f"did not end within {timeout_seconds:g} s", where=os.path.basename(argv[0])
+        ) from None
+    finally:
+        if running.poll() is None:
+            end(running)
+
+
 def end(running: subprocess.Popen[bytes]) -> None:
     """End a started program and its whole group: SIGTERM, then SIGKILL after two seconds."""
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -71,6 +71,10 @@ class WorkTree:
         self.git(*who, "commit", "--quiet", "--message", subject, "--", *paths)
         return self.commit_of("HEAD") or ""
 
+    def bundle_of_head(self) -> bytes:
+        """HEAD with its whole history as a git bundle."""
+        return self.git("bundle", "create", "--quiet", "-", "HEAD", seconds=PUSH_SECONDS).out
+
 
 def work_tree(directory: Path) -> WorkTree:
     """The fleet-ops checkout at ``directory``. Raises ConfigError where there is none."""

@@ -66,7 +66,7 @@ def test_the_registry_names_the_machines_and_the_first_is_the_orchestrator(
 ) -> None:
     parse = pytest.importorskip("fleet_agent.registry.parse")
     init(tmp_path / "ops", THREE, wheel)
-    registry = parse.load(tmp_path / "ops" / "fleet.yaml")
+    registry = parse.load(str(tmp_path / "ops" / "fleet.yaml"))
     assert registry.orchestrator.name == "ezra"
     assert [wizard.name for wizard in registry.wizards] == ["ezra", "bezalel", "allegro"]
     assert [wizard.host.strip("[]") for wizard in registry.wizards] == [
@@ -82,7 +82,7 @@ def test_without_machines_it_is_valid_and_says_where_to_put_them(
 ) -> None:
     parse = pytest.importorskip("fleet_agent.registry.parse")
     init(tmp_path / "ops", (), wheel)
-    assert len(parse.load(tmp_path / "ops" / "fleet.yaml").wizards) == 3
+    assert len(parse.load(str(tmp_path / "ops" / "fleet.yaml")).wizards) == 3
     assert "put your own machine here" in (tmp_path / "ops" / "fleet.yaml").read_text()
 
 

@@ -1,0 +1,87 @@
+"""Starts the deploy pipeline on the orchestrator: what it watches, the webhook secret, its units.
+
+Runs as root. After the first deploy the units belong to the release, and are left alone here.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import secrets
+from typing import Any, BinaryIO
+
+from fleet_agent import proc
+from fleet_agent.errors import NodeError
+from fleet_agent.setup.remote.ground import Steps, environment, file, read, run
+from fleet_agent.setup.remote.orchestrator import PATHS, USER
+from fleet_agent.setup.remote.venv import LINK
+
+UNITS = ("fleet-deploy.socket", "fleet-deploy.service")
+WEBHOOK_SECRET = "/etc/fleet-agent/hook/secret"  # noqa: S105 (its path)
+FIRST = PATHS.first
+CURRENT = PATHS.current
+
+
+def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
+    """``given``: ``repository``, ``tag``, ``branch``. Answers with a new ``secret``, or none."""
+    steps = Steps()
+    watched = {name: given[name] for name in ("repository", "tag", "branch")}
+    text = json.dumps(watched, indent=2) + "\n"
+    steps.note("what fleet-deploy watches", file(FIRST, text.encode(), 0o644, USER, USER))
+    secret = webhook_secret()
+    steps.note("webhook secret", bool(secret))
+    placed = _place_units()
+    steps.note("units of fleet-deploy", placed)
+    started = _start(restart=placed)
+    steps.note("fleet-deploy runs", started)
+    return steps.answer(secret=secret)
+
+
+def webhook_secret() -> str:
+    """Make the webhook's secret and return it, or "" where there is one: it is shown only once."""
+    if read(WEBHOOK_SECRET):
+        file(WEBHOOK_SECRET, read(WEBHOOK_SECRET) or b"", 0o640, "root", "fleet-hook")
+        return ""
+    secret = secrets.token_hex(32)
+    file(WEBHOOK_SECRET, secret.encode(), 0o640, "root", "fleet-hook")
+    return secret
+
+
+def _place_units() -> bool:
+    """Copy the units from the environment's own package, until a release has placed its own."""
+    if os.path.islink(CURRENT) and all(os.path.exists(f"/etc/systemd/system/{u}") for u in UNITS):
+        return False
+    found = glob.glob(f"{LINK}/lib/python3*/site-packages/fleet_agent/share/systemd")
+    if not found:
+        raise NodeError("has no unit files", where=LINK, mend="remove it and bootstrap again")
+    changed = False
+    for unit in UNITS:
+        data = read(os.path.join(found[0], unit))
+        if data is None:
+            raise NodeError("the pinned fleet-agent has no such unit", where=unit)
+        changed = file(f"/etc/systemd/system/{unit}", data, 0o644) or changed
+    return changed
+
+
+def _start(restart: bool) -> bool:
+    before = _running()
+    if restart:
+        run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--quiet", *UNITS)
+    if before and not restart:
+        return False
+    run("systemctl", "reset-failed", *UNITS)
+    run("systemctl", "start", UNITS[0])
+    run("systemctl", "restart" if restart else "start", UNITS[1])
+    return True
+
+
+def _running() -> bool:
+    """Whether each of the units is active (asked about several, systemctl is content with one)."""
+    return all(_is_active(unit) for unit in UNITS)
+
+
+def _is_active(unit: str) -> bool:
+    argv = ["systemctl", "is-active", "--quiet", unit]
+    return proc.run(argv, timeout_seconds=30, env=environment(), check=False).code == 0
