@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -19,7 +20,7 @@ HOOKS: Final = "fleet-hook"
 
 _FOR_HOOKS: Final = frozenset({protocol.SUBMIT, protocol.RECORD})
 _SO_PEERGROUPS: Final = 59  # asm-generic/socket.h; Python has no name for it
-_MOST_GROUPS: Final = 65536
+_ANSWER_BYTES: Final = 1024  # the most that Python lets getsockopt return: 256 groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,12 @@ def caller_of(connection: socket.socket) -> Caller:
     size = struct.calcsize("3i")
     said = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
     _, uid, gid = struct.unpack("3i", said)
-    raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 4 * _MOST_GROUPS)
+    try:
+        raw = connection.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _ANSWER_BYTES)
+    except OSError as error:
+        if error.errno != errno.ERANGE:
+            raise
+        raw = b""  # a member of more groups than that counts by its first one
     more = struct.unpack(f"{len(raw) // 4}I", raw)
     return Caller(uid, frozenset((gid, *more)))
 

@@ -106,6 +106,10 @@ class SocketServer:
             with connection:
                 self._say(connection, error)
             return
+        except OSError as error:
+            connection.close()
+            _log.warning("fleet-deploy's socket: a caller could not be looked at: %s", error)
+            return
         threading.Thread(
             target=self._serve, args=(connection, caller), name="deploy-client", daemon=True
         ).start()

@@ -160,8 +160,10 @@ class Worker:
         return self._ended(ended)
 
     def _refuse(self, entry: QueueEntry, error: FleetError) -> QueueEntry:
-        _log.error("deploy %d: refused, nothing was touched: %s", entry.id, error)
-        mistakes = [str(mistake) for mistake in getattr(error, "mistakes", ())]
+        # Files of the commit are named as its author knows them.
+        tree = os.path.join(self.paths.run(entry.id), "tree") + os.sep
+        error.where = error.where.replace(tree, "")
+        mistakes = [str(mistake).replace(tree, "") for mistake in getattr(error, "mistakes", ())]
         cause = {
             "host": "fleet-deploy",
             "phase": "",
