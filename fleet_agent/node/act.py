@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fleet_agent.node import steps
 from fleet_agent.node.content import Contents
-from fleet_agent.node.journal import OPEN, Book, Journal
+from fleet_agent.node.journal import ARMED, EXPIRING, Book, Journal
 from fleet_agent.node.layout import Layout
 from fleet_agent.node.log import Log
 from fleet_agent.node.spec import Spec
@@ -47,13 +47,17 @@ class Outcome(NamedTuple):
 
 
 def as_result(act: Act, outcome: Outcome, error: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The JSON line of a phase. ``touched``: this run has something here to be put back."""
+    """The JSON line of a phase.
+
+    ``touched``: this run has, or had, something here to be put back. ``armed``: the node puts
+    itself back unless it hears of the run again.
+    """
     journal = act.journal
     return {
         "ok": error is None,
         "changed": outcome.changed,
         "touched": journal is not None,
-        "armed": journal is not None and journal.state not in (OPEN,) and journal.unfinished,
+        "armed": journal is not None and journal.state in (ARMED, EXPIRING),
         "diff": [{"path": path, "text": text} for path, text in outcome.diff],
         "evidence": dict(outcome.evidence),
         "notes": list(outcome.notes),

@@ -13,7 +13,7 @@ from typing import Final
 from fleet_agent.errors import NodeError
 from fleet_agent.node import backunits, durable, judge, present, saved, steps, timer
 from fleet_agent.node.act import Act, Outcome
-from fleet_agent.node.desired import DAEMON, wishes
+from fleet_agent.node.desired import RUNTIME, Wish, wishes
 from fleet_agent.node.journal import (
     ARMED,
     CLAIMED,
@@ -28,6 +28,11 @@ from fleet_agent.node.place import Places
 from fleet_agent.node.saved import Baseline
 from fleet_agent.node.spec import BACK
 
+_LOOK_BACK_SECONDS: Final = 60.0
+_KEPT: Final = (
+    "kept: accounts, /var/lib/fleet-agent and /opt/fleet-agent/node (what wizards may have "
+    "written, and the code that does this)"
+)
 _NOTHING: Final = "nothing was changed here by this run, so nothing is to be put back"
 
 
@@ -40,7 +45,8 @@ def claim(act: Act) -> Outcome:
         return Outcome(notes=(f"the node has put itself back already: {journal.note}",))
     if journal.state != CLAIMED:
         act.book.move((OPEN, ARMED, CONFIRMED, EXPIRING), CLAIMED)
-    timer.stop(act.layout, journal.nonce)
+    # A timer that waits goes on waiting: if we are never heard of again, the node goes on alone.
+    _hear(act)
     act.step(steps.CLAIMED)
     return Outcome(evidence={"claimed_from": journal.state, "at_step": journal.step})
 
@@ -54,9 +60,17 @@ def look(act: Act) -> Outcome:
 
 
 def _at_work(act: Act) -> Journal | None:
-    """The journal if this way back still has something to do."""
+    """The journal if this way back still has something to do, its deadline moved on."""
     journal = act.journal
-    return journal if journal is not None and journal.state in (CLAIMED, EXPIRING) else None
+    if journal is None or journal.state not in (CLAIMED, EXPIRING):
+        return None
+    _hear(act)
+    return journal
+
+
+def _hear(act: Act) -> None:
+    seconds = act.spec.limits["deploy_confirm_seconds"]
+    act.book.move_deadline(timer.uptime() + seconds, time.time() + seconds)
 
 
 def restore_release(act: Act) -> Outcome:
@@ -122,26 +136,22 @@ def verify(act: Act) -> Outcome:
     journal = act.journal
     if journal is None:
         return Outcome(notes=(_NOTHING,))
+    _at_work(act)
     layout = act.layout
     baseline = saved.load(layout, journal.nonce)
-    evidence = _as_it_was(act, baseline)
-    notes: tuple[str, ...] = ()
-    if journal.state != REVERTED:
-        removed = _remove_made(act, baseline, journal)
-        if baseline.release is None:
-            notes = (
-                "kept: accounts, /var/lib/fleet-agent and /opt/fleet-agent/node "
-                "(what wizards may have written, and the code that does this)",
-            )
-        evidence["removed_releases"] = removed
-        act.step(steps.BACK_VERIFIED)
-        act.book.move(
-            (CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=f"{journal.state}, verified"
-        )
-    return Outcome(evidence=evidence, notes=notes)
+    _places_as_they_were(act, baseline)
+    evidence = {"release": baseline.release, **_units_as_they_were(act, baseline)}
+    if journal.state == REVERTED:
+        return Outcome(evidence=evidence, notes=(f"had put itself back: {journal.note}",))
+    evidence["removed_releases"] = _remove_made(act, baseline, journal)
+    act.step(steps.BACK_VERIFIED)
+    how = "by itself" if journal.state == EXPIRING else "by the orchestrator"
+    act.book.move((CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=f"{how}, verified")
+    timer.stop(layout, journal.nonce, myself=journal.state == EXPIRING)
+    return Outcome(evidence=evidence, notes=() if baseline.release else (_KEPT,))
 
 
-def _as_it_was(act: Act, baseline: Baseline) -> dict[str, object]:
+def _places_as_they_were(act: Act, baseline: Baseline) -> None:
     layout = act.layout
     now, _ = present.current(layout)
     if now != baseline.release:
@@ -153,28 +163,27 @@ def _as_it_was(act: Act, baseline: Baseline) -> dict[str, object]:
     for item in baseline.places:
         if not saved.same(where.look(item.place), item.found, any_owner=layout.unprivileged):
             raise NodeError("is not as it was before the deploy", where=item.place)
-    running = {unit.ref for unit in baseline.units if unit.active}
-    states = act.units.show([unit.ref for unit in baseline.units]) if baseline.units else {}
-    for ref, state in states.items():
-        if state.active != "inactive" and ref not in running:
-            raise act.units.failure(ref, state, time.time() - 60)
-    evidence: dict[str, object] = {"release": now, "places": len(baseline.places)}
-    if baseline.manifest is not None:
-        wanted = tuple(
-            wish
-            for wish in wishes(baseline.manifest)
-            if wish.ref in running and (wish.kind != DAEMON or wish.wizard in baseline.health)
-        )
-        want = judge.Expected(
-            baseline.manifest,
-            wanted,
-            before=baseline.health,
-        )
-        evidence |= judge.converged(act, want, settle=True)
-    others = [ref for ref in running if not states[ref].is_active]
-    for ref in others:
-        raise act.units.failure(ref, states[ref], time.time() - 60)
-    return evidence
+
+
+def _units_as_they_were(act: Act, baseline: Baseline) -> dict[str, object]:
+    """What ran runs, and stays running; what did not run does not."""
+    if not baseline.units:
+        return {}
+    states = act.units.show(unit.ref for unit in baseline.units)
+    for unit in baseline.units:
+        if not unit.active and states[unit.ref].active != "inactive":
+            raise act.units.failure(unit.ref, states[unit.ref], time.time() - _LOOK_BACK_SECONDS)
+    wished = () if baseline.manifest is None else wishes(baseline.manifest)
+    daemons = {wish.ref: wish for wish in wished if wish.wizard in baseline.health}
+    running = [unit for unit in baseline.units if unit.active]
+    want = judge.Expected(
+        baseline.manifest,
+        tuple(daemons.get(unit.ref, Wish(unit.ref, RUNTIME)) for unit in running),
+        before=baseline.health,
+    )
+    # What was not started anew has settled long ago.
+    anew = any(states[unit.ref].invocation != unit.invocation for unit in running)
+    return judge.converged(act, want, settle=anew)
 
 
 def _remove_made(act: Act, baseline: Baseline, journal: Journal) -> list[str]:

@@ -8,11 +8,13 @@ from typing import Final
 from fleet_agent.errors import FleetError
 from fleet_agent.node import back, lock, timer, work
 from fleet_agent.node import journal as journals
-from fleet_agent.node.journal import ARMED, EXPIRING, REVERTED, Book, Journal
+from fleet_agent.node.journal import ARMED, CLAIMED, EXPIRING, REVERTED, Book, Journal
 from fleet_agent.node.layout import Layout
 from fleet_agent.node.log import Log
 
 PHASE: Final = "the node's own way back"
+# An orchestrator that claimed the way back and then went silent is waited for like any other.
+WAITING: Final = (ARMED, CLAIMED, EXPIRING)
 _TRIES: Final = 3
 _PAUSE_SECONDS: Final = 5.0
 _LOCK_SECONDS: Final = 600.0
@@ -25,10 +27,10 @@ def run(layout: Layout, nonce: str) -> bool:
     """
     while True:
         journal = journals.read(layout)
-        if journal is None or journal.nonce != nonce or journal.state not in (ARMED, EXPIRING):
+        if journal is None or journal.nonce != nonce or journal.state not in WAITING:
             return True
         left = _left(journal)
-        if left > 0 and journal.state == ARMED:
+        if left > 0 and journal.state != EXPIRING:
             time.sleep(min(left, 1.0))
             continue
         who = lock.me(journal.deploy, nonce, PHASE, journal.holder)
@@ -46,14 +48,14 @@ def _expire(layout: Layout, nonce: str) -> bool | None:
     """Go back, under the lock; None when a phase has moved the deadline while we waited for it."""
     book = Book(layout)
     journal = book.of(nonce)
-    if journal is None or journal.state not in (ARMED, EXPIRING):
+    if journal is None or journal.state not in WAITING:
         return True
-    if journal.state == ARMED and _left(journal) > 0:
+    if journal.state != EXPIRING and _left(journal) > 0:
         return None
     log = Log(f"deploy {journal.deploy}")
     log.say(
-        f"nobody confirmed within {journal.confirm_seconds:g} s; this node puts itself back to "
-        f"{journal.baseline or 'nothing'}"
+        f"is {journal.state}, and nobody was heard of for {journal.confirm_seconds:g} s; this node "
+        f"puts itself back to {journal.baseline or 'nothing'}"
     )
     for attempt in range(1, _TRIES + 1):
         act = work.of_journal(layout, book, journal, log)

@@ -145,8 +145,8 @@ class Book:
         return moved
 
     def move_deadline(self, deadline: float, deadline_at: float) -> None:
-        """Give the run that is armed more time, fsynced."""
-        if self._journal is not None and self._journal.state == ARMED:
+        """Give a run that the timer waits for more time, fsynced."""
+        if self._journal is not None and self._journal.deadline is not None:
             self._write(self._journal._replace(deadline=deadline, deadline_at=deadline_at))
 
     def step(self, name: str) -> None:

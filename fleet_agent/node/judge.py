@@ -28,7 +28,7 @@ class Expected(NamedTuple):
     input that it ran): more than that can't be asked of it.
     """
 
-    manifest: Manifest
+    manifest: Manifest | None
     units: tuple[Wish, ...]
     before: Mapping[str, tuple[str, str]] | None = None
 
@@ -50,7 +50,8 @@ def converged(act: Act, want: Expected, *, settle: bool) -> dict[str, Any]:
     limits = act.spec.limits
     began = time.time()
     first = _ready(act, want, limits["deploy_ready_seconds"], began)
-    if want.before is None:
+    forward = want.before is None
+    if forward and want.manifest is not None:
         check_places(act, want.manifest)
         act.step(steps.READY)
     if settle:
@@ -58,7 +59,7 @@ def converged(act: Act, want: Expected, *, settle: bool) -> dict[str, Any]:
         second = look(act, want)
         _judge(act, want, second, began)
         _same_processes(act, want, first, second, began)
-    if want.before is None:
+    if forward:
         act.step(steps.SETTLED)
     return {
         "ready_after_s": round(time.time() - began, 2),
@@ -108,9 +109,11 @@ def _judge(act: Act, want: Expected, seen: Seen, began: float) -> None:
         state = seen.states[wish.ref]
         if not state.is_active:
             raise act.units.failure(wish.ref, state, began - _LOOK_BACK_SECONDS)
+    if want.manifest is None:
+        return
     by_name = {wizard.name: wizard for wizard in want.manifest.wizards}
     for name, answer in seen.answers.items():
-        why = _wrong(answer, by_name[name], want)
+        why = _wrong(answer, by_name[name], want.manifest.id, want.before)
         if why:
             ref = Ref(by_name[name].daemon)
             raise UnitError(
@@ -126,19 +129,22 @@ def _judge(act: Act, want: Expected, seen: Seen, began: float) -> None:
 _LOOK_BACK_SECONDS: Final = 60
 
 
-def _wrong(answer: Answer, wizard: WizardInputs, want: Expected) -> str:
+def _wrong(
+    answer: Answer,
+    wizard: WizardInputs,
+    release: str,
+    before: Mapping[str, tuple[str, str]] | None,
+) -> str:
     """Why a daemon's answer is not the wanted one; empty when it is. Pure."""
-    status, running = "", ""
-    if want.before is not None:
-        status, running = want.before[wizard.name]
+    status, running = ("", "") if before is None else before[wizard.name]
     if answer.why:
         return answer.why
     if answer.wizard != wizard.name:
         return f"the answer is that of {answer.wizard or 'another program'}, not of {wizard.name}"
     if answer.running not in (wizard.input, running):
         return f"runs the input {answer.running[:16] or 'unknown'}, not {wizard.input[:16]}"
-    if answer.installed != want.manifest.id:
-        return f"sees the release {answer.installed or 'none'}, not {want.manifest.id}"
+    if answer.installed != release:
+        return f"sees the release {answer.installed or 'none'}, not {release}"
     if not answer.well and answer.status != status:
         return f"is unwell: health says {answer.status or 'nothing'}"
     return ""

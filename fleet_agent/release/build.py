@@ -206,7 +206,7 @@ def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
             "repository": hook.repository,
         },
         "unsigned": "allow" if source.unsigned else "refuse",
-        "soul": _soul_settings(source),
+        "soul": _soul_settings(source, root),
         "limits": dict(source.limits),
         "state_dir": _below(root, f"/var/lib/fleet-agent/{name}"),
         "run_dir": _below(root, f"/run/fleet-agent/{name}"),
@@ -215,13 +215,13 @@ def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
     }
 
 
-def _soul_settings(source: WizardSource) -> dict[str, Any] | None:
+def _soul_settings(source: WizardSource, root: str) -> dict[str, Any] | None:
     if source.soul is None:
         return None
     soul = source.wizard.soul
     return {
         "seal": hashlib.sha256(source.soul).hexdigest(),
-        "place": None if soul is None else soul.place,
+        "place": None if soul is None or soul.place is None else _below(root, soul.place),
     }
 
 
