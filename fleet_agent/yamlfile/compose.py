@@ -16,7 +16,7 @@ from fleet_agent.yamlfile.mistakes import Mistakes
 from fleet_agent.yamlfile.nodes import NOTHING, Mapping, Node, Scalar, Sequence, looks_like
 
 # libyaml where PyYAML was built with it, thirty times faster; the events are the same.
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NO_TEXT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT: Final = re.compile("[ ]*\t")
 _QUOTE: Final = "put it in quotes"
@@ -39,8 +39,11 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to is an empty file
 
 
-def compose(data: bytes, mistakes: Mistakes) -> Node | None:
-    """The document in ``data`` (UTF-8); None when there is a mistake that hides it."""
+def compose(data: bytes, mistakes: Mistakes, loader: Any = LOADER) -> Node | None:
+    """The document in ``data`` (UTF-8); None when there is a mistake that hides it.
+
+    ``loader`` is one of PyYAML's, asked for events only.
+    """
     most = mistakes.limits.whole("registry_bytes")
     if len(data) > most:
         mistakes.add(0, "", f"is larger than {most} bytes")
@@ -58,7 +61,7 @@ def compose(data: bytes, mistakes: Mistakes) -> Node | None:
         return None
     builder = _Builder(mistakes)
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=loader):
             builder.take(event)
     except _Stop:
         return None
@@ -174,10 +177,10 @@ class _Builder:
 
     def _close(self) -> None:
         done = self._stack.pop()
+        height = done.height + 1
         if done.anchor:
-            size = self._values - done.before
-            self._anchors[done.anchor] = (done.container, size, done.height)
-        self._put(done.container, done.height + 1)
+            self._anchors[done.anchor] = (done.container, self._values - done.before, height)
+        self._put(done.container, height)
 
     def _alias(self, event: Any) -> None:
         line, name = event.start_mark.line + 1, event.anchor
