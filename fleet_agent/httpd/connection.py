@@ -175,6 +175,8 @@ class Connection:
         is not known."""
         self._shared.counts.refused += 1
         self._last = True
+        self._reader.stop()
+        self._count_held(0)
         response = refuse(refusal.status, refusal.what, mend=refusal.mend)
         if not self._slots:
             self._emit(None, response)
@@ -196,12 +198,13 @@ class Connection:
         if took or stage is not self._stage:
             self._stage = stage
             self._stage_since = shared.loop.now
-        held = 0 if stage is Stage.NOTHING else self._reader.held
-        if held != self._held:
-            shared.counts.held_bytes += held - self._held
-            self._held = held
-            if shared.counts.held_bytes > shared.most_held and not self._last:
-                self._refuse(Refusal(503, "too much is being received at once", "try again"))
+        self._count_held(0 if stage is Stage.NOTHING else self._reader.held)
+        if shared.counts.held_bytes > shared.most_held and self._held:
+            self._refuse(Refusal(503, "too much is being received at once", "try again"))
+
+    def _count_held(self, held: int) -> None:
+        self._shared.counts.held_bytes += held - self._held
+        self._held = held
 
     # Answers go.
 
@@ -361,8 +364,7 @@ class Connection:
             return
         self.closed = True
         self.ended_by = why
-        self._shared.counts.held_bytes -= self._held
-        self._held = 0
+        self._count_held(0)
         self._shared.loop.remove_reader(self._fd)
         self._outgoing.stop()
         self._socket.close()

@@ -46,8 +46,8 @@ class Reader:
         "_have",
         "_head",
         "_parts",
-        "_refused",
         "_sizes",
+        "_stopped",
         "wants_continue",
     )  # fmt: skip
 
@@ -62,7 +62,7 @@ class Reader:
         self._chunks: ChunkedBody | None = None
         self._parts: list[bytes] = []  # of a body with a length
         self._have = 0  # bytes in them
-        self._refused = False
+        self._stopped = False
         self.wants_continue = False  # the peer holds its body back until it is told to go on
 
     @property
@@ -94,7 +94,7 @@ class Reader:
 
     def next(self) -> Arrived | Refusal | None:
         """The next request, or why there will be none, or None: more bytes are needed."""
-        if self._refused:
+        if self._stopped:
             return None
         if self._head is None:
             refusal = self._read_head()
@@ -161,10 +161,14 @@ class Reader:
         return Arrived(head, body)
 
     def _refuse(self, refusal: Refusal) -> Refusal:
-        self._refused = True
+        self.stop()
+        return refusal
+
+    def stop(self) -> None:
+        """Give no further request, and hold nothing."""
+        self._stopped = True
         self._data, self._at = b"", 0
         self._head = None
         self._chunks = None
         self._parts, self._have = [], 0
         self.wants_continue = False
-        return refusal
