@@ -122,6 +122,19 @@ def _run(line: Line, out: Output) -> int:
 
         level = logging.DEBUG if line.verbose > 1 else logging.INFO
         logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")
+    try:
+        return _command(row, line, out)
+    except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
+        raise ConfigError(
+            "PyYAML is not installed for this Python",
+            where=sys.executable,
+            mend="apt install python3-yaml, or pip install PyYAML",
+        ) from None
+
+
+def _command(row: table.Command, line: Line, out: Output) -> int:
     module = _load(row)
     quick = getattr(module, "quick", None)
     if quick is not None:
@@ -143,10 +156,10 @@ def parser_of(row: table.Command, module: ModuleType) -> argparse.ArgumentParser
     parser = argparse.ArgumentParser(
         prog=f"fleet-agent {row.name}",
         description=row.summary[0].upper() + row.summary[1:] + ".",
-        epilog=EVERYWHERE,
         allow_abbrev=False,
     )
     module.configure(parser)
+    parser.epilog = f"{parser.epilog}\n{EVERYWHERE}" if parser.epilog else EVERYWHERE
     return parser
 
 
@@ -158,12 +171,6 @@ def _load(row: table.Command) -> ModuleType:
             raise FleetError(
                 f"the command {row.name!r} is not part of this version ({__version__})",
                 mend="a later version brings it",
-            ) from None
-        if error.name == "yaml":
-            raise ConfigError(
-                "PyYAML is not installed for this Python",
-                where=sys.executable,
-                mend="apt install python3-yaml, or pip install PyYAML",
             ) from None
         raise
 
