@@ -22,8 +22,15 @@ _LOADER: Final = """\
 import sys,json,types
 s=sys.stdin.buffer
 d=json.loads(s.readline())
+def module(n):
+    if n not in sys.modules:
+        m=sys.modules[n]=types.ModuleType(n)
+        p,_,c=n.rpartition(".")
+        if p:
+            setattr(module(p),c,m)
+    return sys.modules[n]
 for n,t in d["sources"]:
-    m=sys.modules[n]=types.ModuleType(n)
+    m=module(n)
     exec(compile(t,n,"exec"),m.__dict__)
 try:
     a=m.main(d["given"],s)
