@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, MutableMapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import open_inbox
@@ -28,7 +28,10 @@ from fleet_agent.services.notify import Notifier
 from fleet_agent.services.origin import Fleet, Origin
 from fleet_agent.services.settings import Settings
 from fleet_agent.services.signals import Signals
-from fleet_agent.wire import SOCKET_GATEWAY
+from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
+
+if TYPE_CHECKING:
+    from fleet_agent.services.hook import HookPort
 
 DATABASE: Final = "bus.db"
 # The manager wants to hear from us once in WatchdogSec; thrice leaves room for a stalled disk.
@@ -66,6 +69,7 @@ class Agent:
         )  # fmt: skip
         self._messages = Messages(self._serving, self._inbox, settings.limits)
         self._server = Server(self._loop, settings.limits)
+        self._hook: HookPort | None = None
         self._listening = open_listeners(settings, environment)
         self._connect(self._listening)
 
@@ -93,6 +97,13 @@ class Agent:
         router = routes.build(self._serving, self._messages, self._health())
         for sock in listening.gateway:
             self._server.add_listener(sock, SOCKET_GATEWAY, router)
+        if not listening.hook:
+            return
+        from fleet_agent.services.hook import HookPort
+
+        self._hook = HookPort(self._loop, self._settings, lambda: self._settings)
+        for sock in listening.hook:
+            self._server.add_listener(sock, SOCKET_HOOK, self._hook.router)
 
     def _health(self) -> Callable[[Request], Response]:
         installed = self._origin.installed
@@ -132,6 +143,8 @@ class Agent:
                 )
             fleet = self._origin.fleet(settings)
             soul = _soul_of(self._origin, settings)
+            if self._hook is not None:
+                self._hook.reload()
         except FleetError as error:
             self._serving.reload_failure = str(error)
             log.error("%s: settings not taken, the old ones stay: %s", self._settings.wizard, error)

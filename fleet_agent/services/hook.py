@@ -1,0 +1,39 @@
+"""Wires the hook's port into the orchestrator's daemon. Imported there only, as it costs time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from fleet_agent.errors import FleetError
+from fleet_agent.forge.rules import HookRules
+from fleet_agent.hook.gate import Gate
+from fleet_agent.hook.room import HookRoom
+from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.router import Router
+from fleet_agent.services.settings import Settings
+
+log = logging.getLogger("fleet_agent.hook")
+
+
+class HookPort:
+    """The hook of one daemon; tag and repository are the settings' of the moment."""
+
+    def __init__(self, loop: Loop, settings: Settings, now: Callable[[], Settings]) -> None:
+        self._now = now
+        self._gate = Gate(settings.hook.secret_files if settings.hook else ())
+        try:
+            self._gate.load()
+        except FleetError as error:
+            # The gateway must not be down for it: until a reload, webhooks are answered 401.
+            log.error("%s: no webhook can be believed: %s", settings.wizard, error)
+        room = HookRoom(loop, self._gate, self._rules, settings.deploy_socket, settings.limits)
+        self.router = Router(room.routes())
+
+    def reload(self) -> None:
+        """Read the secrets anew. Raises ConfigError; the old ones stay in force then."""
+        self._gate.load()
+
+    def _rules(self) -> HookRules:
+        hook = self._now().hook
+        return HookRules(hook.tag, hook.repository or "") if hook else HookRules()
