@@ -39,6 +39,8 @@ from fleet_agent.cli.main import entry  # noqa: E402
 entry()
 '''
 HOOK_SECRET: Final = "/etc/fleet-agent/hook/secret"  # noqa: S105 (a path)
+# Bootstrap makes it: it may read the webhook's secret and hand pushes over to fleet-deploy.
+HOOK_GROUP: Final = "fleet-hook"
 _PUBLIC: Final = 0o644
 # Only root places files; in the release they are nobody else's to read.
 _PRIVATE: Final = 0o600
@@ -167,6 +169,9 @@ def _own_files(
         _must_be_address(wizard.name, source.hook.address)
         at = unitfile.stream(source.hook.address, source.hook.port)
         yield _dropin(f"fleet-hook@{wizard.name}.socket", unitfile.socket_conf([at]), "listen")
+        if root == "/":  # elsewhere (the demo) there is one account, and no groups to be in
+            text = unitfile.groups_conf([HOOK_GROUP])
+            yield _dropin(f"fleet-agent@{wizard.name}.service", text, "hook")
     command = None if wizard.runtime is None else wizard.runtime.command
     if command is not None:
         text = unitfile.command_conf(wizard.user, command)

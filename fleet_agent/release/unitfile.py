@@ -57,6 +57,11 @@ def command_conf(user: str, command: Sequence[str]) -> str:
     return f"[Service]\nUser={account(user)}\nExecStart=\nExecStart={exec_line(command)}\n"
 
 
+def groups_conf(groups: Sequence[str]) -> str:
+    """A service's drop-in: which groups it is in besides its own."""
+    return f"[Service]\nSupplementaryGroups={' '.join(account(group) for group in groups)}\n"
+
+
 def exec_line(command: Sequence[str]) -> str:
     """``command`` as ExecStart= takes it, each word passed on as it is.
 
