@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from .fixtures import fleet, fleets, founded, timings
 from .gitserver import GitServer
 from .lab import Lab
 
+__all__ = ["fleet", "founded", "git", "lab"]
 HERE = Path(__file__).parent
 # The first test of a session may have to build the base trees.
 LIMIT_S = 900
@@ -46,11 +48,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[pytest.TestReport]:
-    """Show what the nodes last said with a failure."""
+    """Show what the nodes last said with a failure; tell fixtures whether the test passed."""
     report: pytest.TestReport = yield  # type: ignore[assignment,misc]
+    if report.when == "call":
+        item.lab_passed = report.passed  # type: ignore[attr-defined]
     if report.failed and HERE in item.path.parents:
         for running in _labs:
             for node in running.nodes:
                 tail = node.last_words(LAST_LINES)
                 report.sections.append((f"last words of {node.name}", tail))
+        for one in fleets:
+            report.sections += one.told()
     return report  # type: ignore[return-value]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The record: how long each deploy took, from before the push to the end of the deploy."""
+    if timings:
+        terminalreporter.section("seconds from push to the end of the deploy")
+        for label, seconds in timings:
+            terminalreporter.line(f"{seconds:7.2f}  {label}")
