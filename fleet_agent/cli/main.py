@@ -153,9 +153,17 @@ def parser_of(row: table.Command, module: ModuleType) -> argparse.ArgumentParser
     """The argparse parser of a command (imports argparse, so only when one is needed)."""
     import argparse
 
+    class Lines(argparse.HelpFormatter):
+        """Fills a text line by line, so that a line break in it stays one."""
+
+        def _fill_text(self, text: str, width: int, indent: str) -> str:
+            fill = super()._fill_text
+            return "\n".join(fill(line, width, indent) for line in text.splitlines())
+
     parser = argparse.ArgumentParser(
         prog=f"fleet-agent {row.name}",
         description=row.summary[0].upper() + row.summary[1:] + ".",
+        formatter_class=Lines,
         allow_abbrev=False,
     )
     module.configure(parser)
