@@ -76,7 +76,7 @@ def prepare(
         tree=tree,
         registry=compiled.compile(registry),
         limits=limits,
-        nodes=plan_nodes(registry, _layouts(state_directory)),
+        nodes=plan_nodes(registry, read_layouts(state_directory)),
         pyz=pyz_path,
         pyz_sha256=built.sha256,
     )
@@ -88,7 +88,7 @@ def deploy_limits(changed: Mapping[str, object]) -> dict[str, float]:
     return {limit.name: every[limit.name] for limit in TABLE if limit.scope == "deploy"}
 
 
-def _layouts(state_directory: str) -> Mapping[str, Mapping[str, Any]]:
+def read_layouts(state_directory: str) -> Mapping[str, Mapping[str, Any]]:
     """Hosts that are folders on this machine: the demo's. A real orchestrator has no such file."""
     try:
         with open(os.path.join(state_directory, LAYOUTS_FILE), encoding="utf-8") as source:

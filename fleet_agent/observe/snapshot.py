@@ -22,6 +22,7 @@ from fleet_agent.registry.schema import Registry, Wizard
 from fleet_agent.wire import Health
 
 # The ssh command line up to and with the host, for the node of a wizard; with BatchMode=yes.
+# Empty for a node that is a folder of this machine (the demo): there is nothing to log in to.
 SshWays = Callable[[Wizard], Sequence[str]]
 
 BODY_BYTES: Final = 256 * 1024
@@ -69,7 +70,7 @@ def look(
         again = {
             wizard.name: pool.submit(ask_over_ssh, wizard, registry.fleet, ssh(wizard), seconds)
             for wizard in registry.wizards
-            if not healths[wizard.name].via and ways[wizard.host].ok
+            if not healths[wizard.name].via and ways[wizard.host].ok and ssh(wizard)
         }
         for name, future in again.items():
             healths[name] = _better(healths[name], future.result())
@@ -92,6 +93,8 @@ def look(
 
 def ask_ssh(argv: Sequence[str], seconds: float) -> SshSight:
     """Whether ``true`` can be run on the node behind ``argv`` within ``seconds``."""
+    if not argv:
+        return SshSight(True, "", 0.0)
     began = time.monotonic()
     try:
         done = proc.run([*argv, "true"], timeout_seconds=seconds + _STARTING_SECONDS, check=False)

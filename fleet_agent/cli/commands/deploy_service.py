@@ -8,11 +8,12 @@ import os
 import sys
 
 from fleet_agent.cli.output import Output
-from fleet_agent.deploy import paths
+from fleet_agent.deploy import paths, protocol
 from fleet_agent.errors import EXIT_OK
 from fleet_agent.services import handover
 from fleet_agent.services.activation import take_sockets
 from fleet_agent.services.deploy import DeployService, Ended, end_on_signals
+from fleet_agent.services.deploy_status import StatusWord
 from fleet_agent.services.notify import Notifier
 from fleet_agent.services.pipeline import Pipeline
 
@@ -45,7 +46,13 @@ def run(args: argparse.Namespace, out: Output) -> int:
     handed = take_sockets(os.environ)
     notifier = Notifier(os.environ)
     pipeline = Pipeline(handover.package(), dict(os.environ))
-    service = DeployService(places, pipeline.execute, pipeline.recover, taking.stale)
+    service = DeployService(
+        places,
+        pipeline.execute,
+        pipeline.recover,
+        taking.stale,
+        more={protocol.STATUS: StatusWord(places)},
+    )
     end_on_signals()
     try:
         service.run(
