@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -26,6 +27,7 @@ Answer = Callable[[Caller, protocol.Line], Iterable[protocol.Line]]
 
 _BACKLOG: Final = 512
 _PAUSE_SECONDS: Final = 0.1
+_LAST_ANSWERS_SECONDS: Final = 2.0
 
 
 def listen(path: str) -> socket.socket:
@@ -73,22 +75,37 @@ class SocketServer:
         self._line_bytes = limits.whole("deploy_socket_line_bytes")
         self._places = threading.Semaphore(limits.whole("deploy_socket_clients"))
         self._stopped = threading.Event()
+        self._waked, self._wake = socket.socketpair()
+        self._thread = threading.Thread(target=self._accept, name="deploy-socket", daemon=True)
+        self._unanswered: set[socket.socket] = set()
+        self._all_answered = threading.Condition()
 
     def start(self) -> None:
         """Begin to accept."""
-        threading.Thread(target=self._accept, name="deploy-socket", daemon=True).start()
+        self._listening.setblocking(False)
+        self._thread.start()
 
     def stop(self) -> None:
-        """Accept no more. The socket itself may be systemd's and stays."""
+        """Accept no more, and let whoever was accepted get a first answer.
+
+        The socket itself may be systemd's and stays: who connects now waits for the next process.
+        """
         self._stopped.set()
+        self._wake.send(b"!")
+        self._thread.join()
+        with self._all_answered:
+            self._all_answered.wait_for(lambda: not self._unanswered, _LAST_ANSWERS_SECONDS)
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
+            select.select([self._listening, self._waked], [], [])
+            if self._stopped.is_set():
+                return
             try:
                 connection, _ = self._listening.accept()
+            except BlockingIOError:
+                continue
             except OSError as error:
-                if self._stopped.is_set():
-                    return
                 _log.error("fleet-deploy's socket: accept failed: %s", error)
                 self._stopped.wait(_PAUSE_SECONDS)
                 continue
@@ -97,6 +114,8 @@ class SocketServer:
     def _welcome(self, connection: socket.socket) -> None:
         """Give a new client a thread, if it may speak and there is a place."""
         connection.settimeout(self._seconds)
+        with self._all_answered:
+            self._unanswered.add(connection)
         try:
             caller = caller_of(connection)
             self._greet(caller)
@@ -105,9 +124,11 @@ class SocketServer:
         except FleetError as error:
             with connection:
                 self._say(connection, error)
+            self._answered(connection)
             return
         except OSError as error:
             connection.close()
+            self._answered(connection)
             _log.warning("fleet-deploy's socket: a caller could not be looked at: %s", error)
             return
         threading.Thread(
@@ -119,7 +140,14 @@ class SocketServer:
             with connection:
                 self._converse(connection, caller)
         finally:
+            self._answered(connection)
             self._places.release()
+
+    def _answered(self, connection: socket.socket) -> None:
+        """Note that this client has heard something, or is gone."""
+        with self._all_answered:
+            self._unanswered.discard(connection)
+            self._all_answered.notify_all()
 
     def _converse(self, connection: socket.socket, caller: Caller) -> None:
         try:
@@ -128,6 +156,7 @@ class SocketServer:
                 return
             for answer in self._answer(caller, protocol.decode(line)):
                 connection.sendall(protocol.encode(answer))
+                self._answered(connection)
         except StoreBroken as error:
             self._say(connection, error)
             self._broken(error)

@@ -67,12 +67,7 @@ class Listening:
             if os.path.exists(address):
                 os.unlink(address)
             made = socket.socket(socket.AF_UNIX)
-            # Through the folder's descriptor: the path of a Unix socket ends after 107 bytes.
-            folder = os.open(os.path.dirname(address), os.O_PATH)
-            try:
-                made.bind(f"/proc/self/fd/{folder}/{os.path.basename(address)}")
-            finally:
-                os.close(folder)
+            made.bind(address)
             os.chmod(address, int(self.unit.last("Socket", "SocketMode", "0666"), 8))
         else:
             found = _ADDRESS.fullmatch(address)
