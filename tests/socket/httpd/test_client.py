@@ -107,7 +107,8 @@ def test_the_answer_to_a_body_that_is_too_large_is_read() -> None:
     ("answer", "body"),
     [
         (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
             b"hello",
         ),
         (b"HTTP/1.0 200 OK\r\n\r\nuntil the end", b"until the end"),
