@@ -32,7 +32,7 @@ lint: venv ## ruff, import-linter, ansible-lint (production profile), shellcheck
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production playbooks
+	cd playbooks && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/ansible-lint --offline --profile production
 	$(BIN)/shellcheck .ci/need .ci/run
 
 types: venv ## mypy --strict

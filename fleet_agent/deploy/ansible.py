@@ -150,7 +150,7 @@ def extra_vars(ways: Ways, plan: Plan, plan_path: str) -> dict[str, Any]:
         "fleet_name": plan.fleet,
         "fleet_commit": plan.commit,
         "fleet_phase_seconds": int(plan.limits["deploy_phase_seconds"]),
-        "fleet_operator_tasks": operator_tasks(plan, f"{ways.playbooks}/noop.yml"),
+        "fleet_operator_tasks": operator_tasks(plan, f"{ways.playbooks}/tasks/noop.yml"),
     }
 
 
