@@ -41,7 +41,7 @@ def build(plan: Plan, node: NodePlan, render: Render) -> None:
         plan.fleet,
         sources,
         code_files=_files_below(plan.code, "fleet_agent"),
-        registry_json=json.dumps(plan.registry, indent=1, sort_keys=True).encode() + b"\n",
+        registry_json=_registry_json(plan, [source.wizard for source in sources]),
         unit_sources=_files_in(os.path.join(plan.code, UNITS)),
         root=str(node.layout.get("root", "/")),
     )
@@ -52,6 +52,13 @@ def build(plan: Plan, node: NodePlan, render: Render) -> None:
     for entry in built.manifest.files:
         _write_once(os.path.join(blobs, entry.sha256), built.tree[entry.path][1])
     _write(os.path.join(directory, "manifest.json"), to_json(built.manifest))
+
+
+def _registry_json(plan: Plan, wizards: Iterable[Wizard]) -> bytes:
+    """What this node knows of the fleet: all of it only where a deploy may be run from."""
+    deploys = any(wizard.role is not Role.WORKER for wizard in wizards)
+    registry = plan.registry if deploys else compiled.public(plan.registry)
+    return json.dumps(registry, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def manifest(plan: Plan, node: NodePlan) -> Mapping[str, Any]:

@@ -139,7 +139,7 @@ def _deploy(spot: Spot | None) -> DeployRules:
     port = at.whole(1, 65535) if (at := fields.at("hook_port")) else None
     return DeployRules(
         repository=at.read(rules.repository) if (at := fields.at("repository")) else None,
-        tag=(at.read(rules.git_ref) if (at := fields.at("tag")) else None) or default.tag,
+        tag=(at.read(rules.tag) if (at := fields.at("tag")) else None) or default.tag,
         branch=(at.read(rules.git_ref) if (at := fields.at("branch")) else None) or default.branch,
         hook_port=port or default.hook_port,
         limits=limits,

@@ -280,6 +280,12 @@ def git_ref(text: str) -> str:
     return text
 
 
+def tag(text: str) -> str:
+    """The name of a tag, or a pattern of names (fnmatch): Git allows none of ``*?[]`` in a name."""
+    git_ref(re.sub(r"[*?\[\]]", "x", text))
+    return text
+
+
 def repository(text: str) -> str:
     """Where Git fetches from: a URL, user@host:path, or an absolute path. No password in it."""
     scheme, separator, rest = text.partition("://")

@@ -10,7 +10,7 @@ from tests.house.limits_page import SCOPES, page
 from tests.house.sources import PACKAGE, ROOT, modules
 
 # `#   name: 8192   # unit: what it is for`, switched on or commented out.
-LINE = re.compile(r"^\s*#?\s*([a-z]+_[a-z_]+):\s*([0-9][0-9_.]*)\b", re.MULTILINE)
+LINE = re.compile(r"^\s*#?\s*([a-z_]+):\s*([0-9]+(?:\.[0-9]+)?)(?=\s|$)", re.MULTILINE)
 
 
 def lines_of(name: str) -> dict[str, float]:
