@@ -5,6 +5,7 @@ Signatures and tokens come with phase ``keys``; until then the machine's border 
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from fleet_agent.errors import RequestError
@@ -13,6 +14,9 @@ from fleet_agent.httpd.answer import problem
 from fleet_agent.httpd.types import Request, Response
 
 _LOOPBACK_V6: Final = "::1"
+_HOST: Final = re.compile(
+    r"(localhost|[0-9]+(\.[0-9]+){3}|\[[0-9a-fA-F:.]+\])(:[0-9]*)?", re.IGNORECASE
+)
 # 401 must say how one could come in (RFC 9110 section 11.6.1).
 _CHALLENGE: Final = (("WWW-Authenticate", 'Bearer realm="fleet-agent"'),)
 
@@ -49,7 +53,6 @@ def refuse_stranger(request: Request, serving: Serving) -> Response | None:
 
 
 def _names_loopback(host: str) -> bool:
-    name = host.lower()
-    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    found = _HOST.fullmatch(host)
     # HTTP/1.0 may leave Host out. A literal address can't be rebound to another one.
-    return name in ("", "localhost", _LOOPBACK_V6) or name.replace(".", "").isdigit()
+    return found is not None or not host

@@ -51,11 +51,16 @@ def resolve(home: str) -> str:
     """The directory that ``current`` below ``home`` means. Raises ReleaseError."""
     current = os.path.join(home, "current")
     release = os.path.realpath(current)
-    if not os.path.isfile(os.path.join(release, _MANIFEST)):
+    if not has_manifest(release):
         raise ReleaseError(
             "no release is installed", where=current, mend="deploy one, or use serve --config"
         )
     return release
+
+
+def has_manifest(release: str) -> bool:
+    """Whether the directory ``release`` looks like one."""
+    return os.path.isfile(os.path.join(release, _MANIFEST))
 
 
 def input_digest(release: str, wizard: str) -> str:

@@ -12,13 +12,14 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import fleet_agent
 from fleet_agent.errors import ConfigError
-from fleet_agent.gateway.installed import Installed, resolve
+from fleet_agent.gateway.installed import Installed, has_manifest, resolve
 from fleet_agent.httpd.answer import json_response
 from fleet_agent.registry.compiled import public, read
 from fleet_agent.registry.schema import Registry
 from fleet_agent.services.settings import Settings, read_file, read_release, wizard_name
 
 HOME: Final = "opt/fleet-agent"
+_RELEASES: Final = "releases"
 # The unit's drop-in shows the folder of the soul's place here, read-only: the daemon's own user
 # may not look into the home of the wizard's.
 _SOUL_VIEW: Final = "soul"
@@ -61,13 +62,17 @@ class ReleaseOrigin:
         self.installed: Installed | None = Installed(home, release, wizard)
 
     @classmethod
-    def find(cls, wizard: str, root: str) -> ReleaseOrigin:
-        """The release that this code lies in, or else the installed one, below ``root``."""
-        home = os.path.join(os.path.realpath(root), HOME)
+    def find(cls, wizard: str, root: str | None) -> ReleaseOrigin:
+        """The release that this code lies in, or else the one installed below ``root`` ("/")."""
         code = os.path.dirname(os.path.dirname(os.path.realpath(fleet_agent.__file__)))
         release = os.path.dirname(code)
-        if os.path.dirname(os.path.dirname(release)) != home:
-            release = resolve(home)
+        releases = os.path.dirname(release)
+        home = os.path.dirname(releases)
+        inside = os.path.basename(releases) == _RELEASES and has_manifest(release)
+        if root is not None or not inside:
+            wanted = os.path.join(os.path.realpath(root or "/"), HOME)
+            if not inside or home != wanted:
+                home, release = wanted, resolve(wanted)
         return cls(home, release, wizard_name(wizard))
 
     def settings(self) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -30,14 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="outside a fleet: settings from FILE (see etc/daemon.yaml)"
     )
     parser.add_argument(
-        "--root", metavar="DIR", default="/", help="where the node's directories lie (default: /)"
+        "--root",
+        metavar="DIR",
+        help="where the node's directories lie (default: this code's, or /)",
     )
 
 
 def quick(argv: Sequence[str], out: Output) -> int | None:
     """``serve --wizard NAME`` without argparse: what systemd calls, and start-up time counts."""
+    # Imports make much and drop little: collecting among them costs 5 % of the start.
+    gc.disable()
     if len(argv) == 2 and argv[0] == "--wizard":
-        return _serve_wizard(argv[1], "/", out)
+        return _serve_wizard(argv[1], None, out)
     return None
 
 
@@ -50,7 +55,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return _serve_wizard(args.wizard, args.root, out)
 
 
-def _serve_wizard(wizard: str, root: str, out: Output) -> int:
+def _serve_wizard(wizard: str, root: str | None, out: Output) -> int:
     from fleet_agent.services.origin import ReleaseOrigin
 
     return _serve(ReleaseOrigin.find(wizard, root), out)
@@ -63,5 +68,9 @@ def _serve(origin: Origin, out: Output) -> int:
 
     if not out.verbose:  # else the frame has set it up
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    Agent(origin, os.environ).run()
+    agent = Agent(origin, os.environ)
+    # What is here now stays: the collector need never look at it again.
+    gc.freeze()
+    gc.enable()
+    agent.run()
     return EXIT_OK
