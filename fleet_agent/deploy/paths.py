@@ -40,8 +40,13 @@ class DeployPaths:
 
     @property
     def ssh_key(self) -> str:
-        """The private key for nodes and, as a read-only deploy key, for the repository."""
+        """The private key that lets in on the nodes."""
         return os.path.join(self.state, "ssh", "id_ed25519")
+
+    @property
+    def git_key(self) -> str:
+        """The private half of the forge's read-only deploy key: a forge never sees the other."""
+        return os.path.join(self.state, "ssh", "git_ed25519")
 
     @property
     def known_hosts(self) -> str:

@@ -235,8 +235,8 @@ def ssh_command(paths: DeployPaths) -> str:
         "-o", "ForwardAgent=no",
         "-o", "ClearAllForwardings=yes",
     ]  # fmt: skip
-    if os.path.exists(paths.ssh_key):
-        options += ["-o", "IdentitiesOnly=yes", "-i", paths.ssh_key]
+    if os.path.exists(paths.git_key):
+        options += ["-o", "IdentitiesOnly=yes", "-i", paths.git_key]
     return shlex.join(["ssh", *options])
 
 

@@ -23,7 +23,7 @@ USER = "fleet-deploy"
 PATHS = DeployPaths()
 HOME = PATHS.state
 KEY = PATHS.ssh_key
-GIT_KEY = os.path.join(os.path.dirname(KEY), "git_ed25519")
+GIT_KEY = PATHS.git_key
 KNOWN_HOSTS = PATHS.known_hosts
 GROUPS = ("fleet-agent", "fleet-hook")
 
