@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from fleet_agent.errors import NodeError
-from fleet_agent.node import backunits, durable, judge, present, saved, steps, timer
+from fleet_agent.node import backunits, durable, guard, judge, present, saved, steps, timer
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.desired import RUNTIME, Wish, wishes
 from fleet_agent.node.journal import (
@@ -108,7 +108,9 @@ def restore_units(act: Act, *, booting: bool = False) -> Outcome:
     work = backunits.Work(act, baseline, booting=booting)
     work.stop()
     act.step(steps.UNITS_STOPPED)
-    files = [item for item in baseline.places if _is_unit(item.place)]
+    files = [
+        item for item in baseline.places if _is_unit(item.place) and not guard.belongs_to(item)
+    ]
     restored = saved.restore(layout, act.spec.nonce, files)
     where = Places(layout.root, unprivileged=layout.unprivileged)
     for directory in baseline.directories:
@@ -147,6 +149,7 @@ def verify(act: Act) -> Outcome:
     act.step(steps.BACK_VERIFIED)
     how = "by itself" if journal.state == EXPIRING else "by the orchestrator"
     act.book.move((CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=f"{how}, verified")
+    guard.dismiss(act, baseline)
     timer.stop(layout, journal.nonce, myself=journal.state == EXPIRING)
     return Outcome(evidence=evidence, notes=() if baseline.release else (_KEPT,))
 
@@ -161,6 +164,8 @@ def _places_as_they_were(act: Act, baseline: Baseline) -> None:
         )
     where = Places(layout.root, unprivileged=layout.unprivileged)
     for item in baseline.places:
+        if guard.belongs_to(item):
+            continue
         if not saved.same(where.look(item.place), item.found, any_owner=layout.unprivileged):
             raise NodeError("is not as it was before the deploy", where=item.place)
 
@@ -217,5 +222,6 @@ def own(act: Act, journal: Journal, *, booting: bool = False) -> None:
         baseline = saved.load(act.layout, journal.nonce)
         _remove_made(mine, baseline, journal)
         act.book.move((EXPIRING,), REVERTED, ended_at=time.time(), note="at boot, not verified")
+        guard.dismiss(mine, baseline)
     else:
         verify(mine)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fleet_agent.errors import FleetError
 from fleet_agent.node import present
 from fleet_agent.node.act import Act
-from fleet_agent.node.desired import PIPELINE, is_ours
+from fleet_agent.node.desired import PIPELINE, RECOVER, is_ours
 from fleet_agent.node.present import Record
 from fleet_agent.node.saved import Baseline, SavedUnit
 from fleet_agent.node.units import Ref, State
@@ -24,7 +24,11 @@ class Work:
         self._baseline = baseline
         self._booting = booting
         # A user's manager is not up yet while the machine boots; it starts after us.
-        self._units = [unit for unit in baseline.units if not (booting and unit.ref.user)]
+        self._units = [
+            unit
+            for unit in baseline.units
+            if unit.ref.unit != RECOVER and not (booting and unit.ref.user)
+        ]
         self._before = act.units.show(unit.ref for unit in self._units) if self._units else {}
         self.stopped: tuple[Ref, ...] = ()
 

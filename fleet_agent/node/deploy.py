@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from fleet_agent.errors import NodeError
-from fleet_agent.node import accounts, arm, back, decide, durable, present, putting, steps, unpack
+from fleet_agent.node import (
+    accounts,
+    arm,
+    back,
+    decide,
+    durable,
+    guard,
+    present,
+    putting,
+    steps,
+    unpack,
+)
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.desired import FILE, SOUL
 from fleet_agent.node.present import Present
@@ -17,7 +28,8 @@ def run(act: Act) -> Outcome:
     wanted, layout = act.spec.wanted, act.layout
     seen = present.look(layout, wanted, act.units)
     act.contents.add_release(layout, seen.release, seen.manifest)
-    to_place = decide.places(wanted, seen.manifest, seen, any_owner=layout.unprivileged).of_others()
+    every = decide.places(wanted, seen.manifest, seen, any_owner=layout.unprivileged)
+    to_place = every.of_others()
     changed = seen.release != wanted.id or any(to_place)
     if act.spec.check:
         return Outcome(changed, _differences(act, seen, to_place), _evidence(act))
@@ -30,6 +42,8 @@ def run(act: Act) -> Outcome:
             )
         return Outcome(evidence=_evidence(act))
     diff = _differences(act, seen, to_place)
+    guard.post(act, every, seen)
+    act.step(steps.GUARD_POSTED)
     unpack.unpack(layout, wanted, act.contents, act.spec.nonce, seen.release)
     act.step(steps.RELEASE_UNPACKED)
     arm.arm(act)
