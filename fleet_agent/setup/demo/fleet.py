@@ -82,6 +82,7 @@ def _entry(ground: Ground, number: int, model: str) -> str:
   {node.wizard}:
     host: {node.host}
 {role}    listen: {{address: {LOOPBACK}, port: {node.port}}}
+    health_endpoint: "{node.url}/health"
     model: {model}
     capabilities: [{capability}]
     soul: {{file: souls/{node.wizard}.md, place: /srv/agent/SOUL.md}}

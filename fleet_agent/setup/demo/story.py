@@ -33,14 +33,17 @@ class Story:
         """All of it."""
         with self.screen.act("A fleet-ops repository, three bare nodes, and the deploy service"):
             self._begin()
-        with self.screen.act("First deploy: three bare nodes"):
+        with self.screen.act("First deploy: three bare nodes, asked for by hand"):
+            self.screen.say("  (the webhook's receiver is part of what is deployed here)")
             self._expect(self._fleet_agent("deploy", "--ref", "PROD"), errors.EXIT_OK)
         with self.screen.act("A change: another model for every wizard, by webhook"):
             fleet.change_model(self.ground)
             self._promote(errors.EXIT_OK)
         with self.screen.act("The fleet at a glance"):
             self._expect(self._fleet_agent("status"), errors.EXIT_OK)
+            self._to_ask()
         with self.screen.act("A broken release, and the way back"):
+            self.screen.say("  (the agents can't start with it: they end at once)")
             fleet.break_agents(self.ground)
             self._promote(errors.EXIT_ROLLED_BACK)
             self._expect(self._fleet_agent("status"), errors.EXIT_OK)
@@ -100,20 +103,25 @@ class Story:
         if code != wanted:
             raise NodeError(f"that ended with {code}, and should have ended with {wanted}")
 
-    def to_try(self) -> None:
-        """Lines to type in another terminal."""
-        ground, say = self.ground, self.screen.say
-        first, second, third = ground.nodes
+    def _to_ask(self) -> None:
+        """Lines to ask the wizards with, from another terminal."""
+        say = self.screen.say
+        first, second = self.ground.nodes[:2]
         message = json.dumps(
             {"from": first.wizard, "to": second.wizard, "type": "request", "payload": {"q": "?"},
              "timestamp": int(time.time())}
         )  # fmt: skip
-        say("Try, in another terminal:")
+        say("\nTry, in another terminal:")
         say(f"  curl -s {first.url}/health | python3 -m json.tool")
         say(f"  curl -s '{first.url}/find?capability=build'")
         say(f"  curl -s {second.url}/message -d '{message}'")
+
+    def to_try(self) -> None:
+        """Lines to work as the operator with, from another terminal."""
+        ground, say = self.ground, self.screen.say
+        say("All is up. Be the operator, in another terminal:")
         say(f"  export {SOCKET_VARIABLE}={ground.deploy.socket}")
         say(f"  cd {ground.fleet_ops}; . {sys.prefix}/bin/activate")
         say("  fleet-agent status; fleet-agent deploys; fleet-agent deploys show")
-        say("  git tag -f PROD && git push -f origin main PROD; fleet-agent deploys follow")
-        say(f"  {shlex.join([*caller(third.root), 'systemctl', 'list-units'])}")
+        say("  git tag -f PROD && git push -f origin main PROD && fleet-agent deploys follow")
+        say(f"  {shlex.join([*caller(ground.orchestrator.root), 'systemctl', 'list-units'])}")

@@ -15,6 +15,7 @@ class Journal:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._marks: dict[str, int] = {}
         os.makedirs(directory, exist_ok=True)
 
     def _path(self, unit: str) -> str:
@@ -35,12 +36,18 @@ class Journal:
         finally:
             os.close(fd)
 
-    def tail(self, unit: str, lines: int) -> list[str]:
-        """The last ``lines`` lines of ``unit``, oldest first."""
+    def mark(self, unit: str) -> None:
+        """Remember where the log of ``unit`` ends now: what follows is of its newest start."""
+        path = self._path(unit)
+        self._marks[unit] = os.path.getsize(path) if os.path.exists(path) else 0
+
+    def tail(self, unit: str, lines: int, *, newest: bool = False) -> list[str]:
+        """The last ``lines`` lines of ``unit``, oldest first; with ``newest`` since its mark."""
         try:
             with open(self._path(unit), "rb") as source:
                 source.seek(0, os.SEEK_END)
-                source.seek(max(0, source.tell() - _TAIL_BYTES))
+                begin = self._marks.get(unit, 0) if newest else 0
+                source.seek(max(0, begin, source.tell() - _TAIL_BYTES))
                 text = source.read().decode("utf-8", "replace")
         except FileNotFoundError:
             return []

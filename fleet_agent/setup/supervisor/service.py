@@ -90,6 +90,7 @@ class Service:
             self._outcome = asyncio.get_running_loop().create_future()
         if self._life is None:
             self.restarts = 0
+            self._journal.mark(self.unit.name)
             self._life = asyncio.create_task(self._live())
         else:
             self._wake.set()

@@ -72,7 +72,7 @@ def _micros(seconds: float) -> str:
 
 
 def status(house: House, name: str, lines_wanted: int = STATUS_LINES) -> str:
-    """A unit as a person wants to see it, with the last lines that it said."""
+    """A unit as a person wants to see it, with what it said since its newest start."""
     found = properties(house, name)
     lines = [
         f"{name} - {found.get('Description', '')}",
@@ -83,7 +83,7 @@ def status(house: House, name: str, lines_wanted: int = STATUS_LINES) -> str:
     ]
     if found.get("MainPID", "0") != "0":
         lines.append(f"   Main PID: {found['MainPID']}")
-    return "\n".join([*lines, "", *house.journal.tail(name, lines_wanted)]) + "\n"
+    return "\n".join([*lines, "", *house.journal.tail(name, lines_wanted, newest=True)]) + "\n"
 
 
 def listing(house: House) -> str:
