@@ -61,6 +61,7 @@ fuzz: venv ## hostile bytes against the parsers for SECONDS=60 in all; prints it
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 bench-deploy: venv ## tag push to verified on three and thirty nodes, beside others (root)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench.bench_deploy
 
 bench-start: venv ## from exec to the first answered /health, and idle memory

@@ -40,7 +40,8 @@ files.put(
     name="Place the unit",
     src=io.StringIO(
         "[Service]\n"
-        f"ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 --directory {BASE}/current {PORT}\n"
+        "ExecStart=/usr/bin/python3 -m http.server --bind 127.0.0.1 "
+        f"--directory {BASE}/current {PORT}\n"
         "User=peer\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
     ),
     dest=f"/etc/systemd/system/{UNIT}",
