@@ -141,6 +141,12 @@ class Source:
             mend="was it pushed? (a short commit id needs seven digits, and must be the only one)",
         )
 
+    def has(self, object_id: str) -> bool:
+        """Whether the mirror holds an object of this id."""
+        if not refs.is_object_id(object_id):
+            return False
+        return self.git("cat-file", "-e", object_id, check=False).code == 0
+
     def must_lie_on(self, commit: str, branch: str) -> None:
         """Raises NoSuchCommit unless ``commit`` is in the history of ``branch``."""
         head = refs.HEADS + branch

@@ -6,10 +6,11 @@ so: docs/decisions/0003-one-deploy-a-push.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from fleet_agent.deploy.entry import Attempt, Event, FleetNow
+from fleet_agent.deploy.source import Peeled
 from fleet_agent.forge.refs import short
 from fleet_agent.wire import DeployState
 
@@ -35,41 +36,45 @@ def absorbs(latest: Attempt | None, hint: str, *, twin: bool) -> bool:
 
 
 def judge(
-    commit: str, events: Sequence[Event], attempts: Sequence[Attempt], fleet: FleetNow | None
+    now: Peeled,
+    events: Sequence[Event],
+    attempts: Sequence[Attempt],
+    fleet: FleetNow | None,
+    known: Container[str],
 ) -> Nothing | None:
-    """Whether a queued entry of the hook, whose ref is now at ``commit``, is to be run.
+    """Whether a queued entry of the hook, whose ref is now where ``now`` says, is to be run.
 
     ``events`` are its deliveries, ``attempts`` the earlier deploys of the same ref, newest first.
+    ``known``: which of the events' hints are objects of the repository.
     """
-    if fleet is not None and fleet.commit == commit and not fleet.unsure:
+    if fleet is not None and fleet.commit == now.commit and not fleet.unsure:
         return Nothing(
             DeployState.VERIFIED,
-            f"nothing to do: the fleet already runs {short(commit)} since deploy {fleet.deploy}",
+            f"nothing to do: the fleet already runs {short(now.commit)} "
+            f"since deploy {fleet.deploy}",
         )
-    pushes = [event for event in events if not event.twin]
-    if not pushes:
-        return _twin(commit, attempts)
-    room = [one for one in attempts if one.commit == commit and not one.answered_push]
-    answered: list[Attempt] = []
-    for push in pushes:
-        found = next((one for one in room if one.is_at(push.hint) and one not in answered), None)
+    last = attempts[0] if attempts and attempts[0].commit == now.commit else None
+    room = [one for one in attempts if one.commit == now.commit and not one.answered_push]
+    answered: Attempt | None = None
+    for event in events:
+        elsewhere = event.hint in known and event.hint not in (now.commit, now.tag_object)
+        if event.twin or elsewhere:
+            # Only a push to where the ref is now makes that commit be tried again: not the second
+            # event of one, and not a late push to where the ref was before.
+            found = last
+        else:
+            found = next((one for one in room if one.is_at(event.hint)), None)
+            room = [one for one in room if one is not found]
         if found is None:
-            return None  # a push that no deploy has answered
-        answered.append(found)
-    return _answered(commit, answered[0], "the push that began it")
+            return None
+        answered = found
+    return None if answered is None else _answered(now.commit, answered)
 
 
-def _twin(commit: str, attempts: Sequence[Attempt]) -> Nothing | None:
-    # Only a push makes a commit be tried again; its second event alone never does.
-    if attempts and attempts[0].commit == commit:
-        return _answered(commit, attempts[0], "an event of the same push")
-    return None
-
-
-def _answered(commit: str, by: Attempt, what: str) -> Nothing:
+def _answered(commit: str, by: Attempt) -> Nothing:
     return Nothing(
         DeployState.FAILED,
-        f"nothing was run: this is {what}, and deploy {by.deploy} already answered it with "
-        f"{short(commit)} ({by.state}); push the tag anew, or run fleet-agent deploy, to try again",
+        f"nothing was run: deploy {by.deploy} already answered this push, with {short(commit)} "
+        f"({by.state}); push the tag anew, or run fleet-agent deploy, to try again",
         by.deploy,
     )

@@ -90,7 +90,7 @@ class Worker:
         entry = self.queue.peeled(entry.id, peeled.commit, peeled.tag_object)
         self.changes.ring()
         if entry.kind is Kind.HOOK:
-            nothing = self._judge(entry, rules)
+            nothing = self._judge(entry, peeled, rules)
             if nothing is not None:
                 return nothing
             self.source.must_lie_on(peeled.commit, rules.branch)
@@ -106,18 +106,17 @@ class Worker:
             return self.source.peel(entry.ref)
         return self.source.find(entry.commit or entry.ref)
 
-    def _judge(self, entry: QueueEntry, rules: Rules) -> twins.Nothing | None:
+    def _judge(self, entry: QueueEntry, peeled: Peeled, rules: Rules) -> twins.Nothing | None:
         if not rules.hook.takes_tag(entry.tag):
             raise RequestError(
                 f"tag {entry.tag} is not the one that deploys ({rules.tag})", where=entry.ref
             )
         with self.queue.reading() as db:
-            return twins.judge(
-                entry.commit,
-                history.events_of(db, entry.id),
-                history.attempts(db, entry.ref, entry.id),
-                history.fleet_now(db),
-            )
+            events = history.events_of(db, entry.id)
+            attempts = history.attempts(db, entry.ref, entry.id)
+            fleet = history.fleet_now(db)
+        known = {event.hint for event in events if self.source.has(event.hint)}
+        return twins.judge(peeled, events, attempts, fleet, known)
 
     def _work_of(self, entry: QueueEntry, rules: Rules) -> Work:
         directory = self.paths.run(entry.id)
