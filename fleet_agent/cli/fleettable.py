@@ -14,34 +14,42 @@ from fleet_agent.observe.sight import SSH, FleetSnapshot, WizardSight
 from fleet_agent.wire import Health
 
 HEAD: Final = ("WIZARD", "HOST", "ROLE", "MODEL", "SSH", "HEALTH", "RELEASE", "AGE")
+WHY: Final = "WHY"
 # Columns that may be shortened when the table is too wide, in this order, and to how much.
 _GIVING: Final = ((3, 10), (1, 12), (0, 10))
 _RELEASE_SHOWN: Final = 8
 _GAP: Final = "  "
+# With less room than this beside the row, the reason goes below it.
+_WHY_LEAST: Final = 24
 
 Paint = Callable[[str, str], str]
 
 
-def lines(snapshot: FleetSnapshot, width: int, paint: Paint) -> list[str]:
-    """The table, under each row what is wrong with it, and a last line that sums up."""
+def lines(snapshot: FleetSnapshot, width: int | None, paint: Paint) -> list[str]:
+    """The table and a last line that sums up. ``width`` None: nothing is shortened or wrapped."""
     rows = [_cells(wizard) for wizard in snapshot.wizards]
+    reasons = [_why(wizard) for wizard in snapshot.wizards]
     widths = _fitted([HEAD, *rows], width)
-    shown = [paint("bold", _row(HEAD, widths))]
-    for wizard, cells in zip(snapshot.wizards, rows, strict=True):
-        shown.append(_row(cells, widths, lambda i, text, w=wizard: _painted(w, i, text, paint)))  # type: ignore[misc]
-        for why in _reasons(wizard):
-            shown += textwrap.wrap(
-                why,
-                width,
-                initial_indent="    ",
-                subsequent_indent="      ",
-                break_on_hyphens=False,
-            )
+    used = sum(widths) + len(_GAP) * len(widths)
+    beside = width is None or width - used >= _WHY_LEAST
+    head = _row(HEAD, widths) + (_GAP + WHY if beside and any(reasons) else "")
+    shown = [paint("bold", head)]
+    for wizard, cells, why in zip(snapshot.wizards, rows, reasons, strict=True):
+        row = _row(cells, widths, lambda i, text, w=wizard: _painted(w, i, text, paint))  # type: ignore[misc]
+        if width is None:
+            shown.append(f"{row}{_GAP}{why}".rstrip())
+        elif beside:
+            first, *more = textwrap.wrap(why, width - used) or [""]
+            shown.append(f"{row}{_GAP}{first}".rstrip())
+            shown += [" " * used + text for text in more]
+        else:
+            shown.append(row.rstrip())
+            shown += textwrap.wrap(why, width, initial_indent="    ", subsequent_indent="    ")
     return [*shown, "", _sum(snapshot, paint)]
 
 
 def age(seconds: float | None) -> str:
-    """A span of time in two or three characters and a letter: 12s, 5m, 3h, 41d."""
+    """A span of time in a number and a letter: 12s, 5m, 3h, 41d."""
     if seconds is None:
         return "-"
     for letter, size in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -52,7 +60,6 @@ def age(seconds: float | None) -> str:
 
 def _cells(wizard: WizardSight) -> tuple[str, ...]:
     health = wizard.health
-    status = f"{health.status}" if health.answered else "fail"
     return tuple(
         printable(text) or "-"
         for text in (
@@ -61,22 +68,22 @@ def _cells(wizard: WizardSight) -> tuple[str, ...]:
             wizard.role,
             wizard.model,
             "ok" if wizard.ssh.ok else "FAILED",
-            f"{status} via ssh" if health.via == SSH and health.answered else status,
+            f"{health.status} via ssh" if health.via == SSH else str(health.status),
             health.release[:_RELEASE_SHOWN],
             age(health.age_seconds),
         )
     )
 
 
-def _reasons(wizard: WizardSight) -> list[str]:
-    reasons = [] if wizard.ssh.ok else [f"ssh: {printable(wizard.ssh.why)}"]
-    if wizard.health.why:
-        reasons.append(f"{wizard.health.status}: {printable(wizard.health.why)}")
-    return reasons
+def _why(wizard: WizardSight) -> str:
+    reasons = [] if wizard.ssh.ok else [f"ssh: {wizard.ssh.why}"]
+    return printable("; ".join([*reasons, *([wizard.health.why] if wizard.health.why else [])]))
 
 
-def _fitted(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+def _fitted(rows: Sequence[Sequence[str]], width: int | None) -> list[int]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
+    if width is None:
+        return widths
     for column, least in _GIVING:
         over = sum(widths) + len(_GAP) * (len(widths) - 1) - width
         if over > 0:
@@ -93,7 +100,7 @@ def _row(
         paint(i, text := _shortened(cell, width)) + " " * (width - len(text))
         for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
-    return _GAP.join(padded).rstrip()
+    return _GAP.join(padded)
 
 
 def _shortened(text: str, width: int) -> str:

@@ -64,6 +64,11 @@ class WizardSight:
         """Reached over ssh, and healthy; a warning is a thing to look at, and no failure."""
         return self.ssh.ok and self.health.status is not Health.FAIL
 
+    def to_value(self) -> dict[str, Any]:
+        """As JSON."""
+        said = asdict(self)
+        return {"wizard": said.pop("name"), "well": self.well, **said}
+
 
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
@@ -92,7 +97,7 @@ class FleetSnapshot:
             "fleet": self.fleet,
             "looked_at": round(self.looked_at, 3),
             "well": self.well,
-            "wizards": [{**asdict(wizard), "well": wizard.well} for wizard in self.wizards],
+            "wizards": [wizard.to_value() for wizard in self.wizards],
         }
 
 
@@ -113,7 +118,7 @@ def _wizard(said: Mapping[str, Any]) -> WizardSight:
     health = {name: said["health"][name] for name in HealthSight.__dataclass_fields__}
     health["status"] = Health(health["status"])
     return WizardSight(
-        name=said["name"],
+        name=said["wizard"],
         host=said["host"],
         role=said["role"],
         model=said["model"],

@@ -49,6 +49,10 @@ class WorkTree:
         )  # fmt: skip
         return asked.text if asked.code == 0 else None
 
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether commit ``older`` is in the history of ``newer`` (or the same)."""
+        return self.git("merge-base", "--is-ancestor", older, newer, check=False).code == 0
+
     def changed(self) -> tuple[str, ...]:
         """Paths that differ from HEAD or that Git does not know, without ignored ones."""
         said = self.git("status", "--porcelain=v1", "-z", "--no-renames").out
@@ -70,6 +74,10 @@ class WorkTree:
         who = () if known else _NOBODY
         self.git(*who, "commit", "--quiet", "--message", subject, "--", *paths)
         return self.commit_of("HEAD") or ""
+
+    def archive(self, commit: str) -> bytes:
+        """The files of ``commit`` as a tar."""
+        return self.git("archive", "--format=tar", commit).out
 
     def bundle_of_head(self) -> bytes:
         """HEAD with its whole history as a git bundle."""

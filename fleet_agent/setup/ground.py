@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,14 +43,32 @@ def read(directory: Path) -> Ground:
     commit = tree.commit_of("HEAD")
     if commit is None:
         raise ConfigError("has no commit yet", where=str(directory), mend="commit your files")
+    must_be_clean(tree)
+    return _checked(tree, commit, directory)
+
+
+def read_commit(tree: WorkTree, commit: str) -> Ground:
+    """Check any ``commit`` of the repository like ``read`` does, without checking it out."""
+    with tempfile.TemporaryDirectory(prefix="fleet-agent-commit-") as directory:
+        with tarfile.open(fileobj=io.BytesIO(tree.archive(commit))) as archive:
+            archive.extractall(directory, filter="data")
+        ground = _checked(tree, commit, Path(directory))
+    return replace(ground, pin=replace(ground.pin, tree=tree.path))
+
+
+def must_be_clean(tree: WorkTree) -> None:
+    """Raises ConfigError for changes that are in no commit."""
     changed = tree.changed()
     if changed:
         raise ConfigError(
             f"has changes that are not committed: {', '.join(changed[:5])}"
             + (f" and {len(changed) - 5} more" if len(changed) > 5 else ""),
-            where=str(directory),
+            where=str(tree.path),
             mend="what is deployed is a commit: commit them, or put them into .gitignore",
         )
+
+
+def _checked(tree: WorkTree, commit: str, directory: Path) -> Ground:
     registry = parse.load(str(directory / REGISTRY))
     _check_sources(directory, registry)
     pin = pins.read_pin(directory)

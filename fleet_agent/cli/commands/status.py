@@ -52,7 +52,9 @@ def show(seen: FleetSnapshot, out: Output) -> None:
     if out.json:
         out.value(seen.to_value())
         return
-    width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns))
+    width = None
+    if out.is_terminal:
+        width = max(_NARROWEST, min(_WIDEST, shutil.get_terminal_size((_WIDEST, 24)).columns))
     for line in fleettable.lines(seen, width, out.paint):
         out.line(line)
 

@@ -78,7 +78,7 @@ def _directories() -> bool:
         ("/opt/fleet-agent", 0o755, "root", "root"),
         ("/etc/fleet-agent", 0o755, "root", "root"),
         ("/etc/fleet-agent/hook", 0o750, "root", "fleet-hook"),
-        (HOME, 0o750, USER, USER),
+        (HOME, 0o700, USER, USER),
         (os.path.dirname(KEY), 0o700, USER, USER),
         (HOME + "/.ssh", 0o700, USER, USER),
     )

@@ -12,15 +12,17 @@ import secrets
 from typing import Any, BinaryIO
 
 from fleet_agent import proc
-from fleet_agent.errors import NodeError
+from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.setup.remote.ground import Steps, environment, file, read, run
 from fleet_agent.setup.remote.orchestrator import PATHS, USER
-from fleet_agent.setup.remote.venv import LINK
+from fleet_agent.setup.remote.venv import COMMAND, LINK
 
 UNITS = ("fleet-deploy.socket", "fleet-deploy.service")
 WEBHOOK_SECRET = "/etc/fleet-agent/hook/secret"  # noqa: S105 (its path)
 FIRST = PATHS.first
 CURRENT = PATHS.current
+# Which environment the running fleet-deploy was started from.
+STARTED_FROM = "/opt/fleet-agent/venvs/.started-from"
 
 
 def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
@@ -33,8 +35,7 @@ def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
     steps.note("webhook secret", bool(secret))
     placed = _place_units()
     steps.note("units of fleet-deploy", placed)
-    started = _start(restart=placed)
-    steps.note("fleet-deploy runs", started)
+    steps.note("fleet-deploy runs", _start(reload=placed))
     return steps.answer(secret=secret)
 
 
@@ -64,17 +65,35 @@ def _place_units() -> bool:
     return changed
 
 
-def _start(restart: bool) -> bool:
-    before = _running()
-    if restart:
-        run("systemctl", "daemon-reload")
-    run("systemctl", "enable", "--quiet", *UNITS)
-    if before and not restart:
+def _start(reload: bool) -> bool:
+    """Start the units, or restart the service if it runs another environment than the current."""
+    environment_now = os.readlink(LINK).encode()
+    running = _running()
+    if running and not reload and read(STARTED_FROM) == environment_now:
         return False
+    if running:
+        _must_be_idle()
+    run("systemctl", "daemon-reload")
+    run("systemctl", "enable", "--quiet", *UNITS)
     run("systemctl", "reset-failed", *UNITS)
     run("systemctl", "start", UNITS[0])
-    run("systemctl", "restart" if restart else "start", UNITS[1])
+    run("systemctl", "restart", UNITS[1])
+    file(STARTED_FROM, environment_now, 0o644)
     return True
+
+
+def _must_be_idle() -> None:
+    """Raises NodeError while a deploy runs: a restart would have it put back."""
+    try:
+        listed = json.loads(run(COMMAND, "deploys", "--json").out)["deploys"]
+    except (FleetError, ValueError, KeyError, TypeError):
+        return  # one that can't even be asked is not kept from being mended
+    running = [str(one.get("id")) for one in listed if one.get("state") == "running"]
+    if running:
+        raise NodeError(
+            f"deploy {running[0]} is running",
+            mend="wait for its end (fleet-agent deploys follow), then run bootstrap again",
+        )
 
 
 def _running() -> bool:

@@ -91,7 +91,7 @@ def link(path: str, target: str) -> bool:
 
 def _remove_old(current: str) -> None:
     """Keep the current environment and the one before, which may still be running."""
-    others = [entry.path for entry in os.scandir(PLACE) if entry.path != current]
+    others = [one.path for one in os.scandir(PLACE) if one.is_dir() and one.path != current]
     others.sort(key=os.path.getmtime, reverse=True)
     for path in others[KEPT - 1 :]:
         shutil.rmtree(path)
