@@ -1,4 +1,4 @@
-"""Real releases and real daemon processes for tests, below a folder that stands for a node's root."""
+"""Real releases and daemon processes for tests, below a folder that is a node's root."""
 
 from __future__ import annotations
 
