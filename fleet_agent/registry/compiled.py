@@ -6,7 +6,6 @@ Readers ignore what they don't know and fill in what is missing, since old and n
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from fleet_agent.registry.schema import (
     Tool,
     Wizard,
 )
+from fleet_agent.registry.uncollected import Uncollected
 from fleet_agent.wire import Role
 
 VERSION: Final = 1
@@ -108,19 +108,14 @@ def read(data: Mapping[str, Any]) -> Registry:
 
     Raises ConfigError when it is something else, or of a version that only newer code reads.
     """
-    # Ten thousand wizards without a cycle between them: looking for some takes longer than reading.
-    collecting = gc.isenabled()
-    gc.disable()
     try:
-        return _registry(data)
+        with Uncollected():
+            return _registry(data)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ConfigError(
             f"not a compiled registry: {type(error).__name__} {error}",
             mend="deploy anew: the pipeline writes it",
         ) from error
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _registry(data: Mapping[str, Any]) -> Registry:

@@ -16,6 +16,7 @@ from fleet_agent.registry.schema import DeployRules, Registry
 from fleet_agent.registry.source import FILE
 from fleet_agent.registry.sources import check_sources
 from fleet_agent.registry.together import check_together, orchestrators
+from fleet_agent.registry.uncollected import Uncollected
 from fleet_agent.yamlfile.compose import compose, read_file
 from fleet_agent.yamlfile.mistakes import Mistake, Mistakes, MistakesError
 from fleet_agent.yamlfile.nodes import Node
@@ -39,8 +40,9 @@ def load(path: str, *, sources: bool = True) -> Registry:
     when the file can't be read.
     """
     mistakes = Mistakes(path, Limits())
-    node = read_file(path, mistakes)
-    return _registry(node, mistakes, os.path.dirname(os.path.abspath(path)) if sources else None)
+    repository = os.path.dirname(os.path.abspath(path)) if sources else None
+    with Uncollected():
+        return _registry(read_file(path, mistakes), mistakes, repository)
 
 
 def parse(text: str | bytes, name: str = FILE, repository: str | None = None) -> Registry:
@@ -50,7 +52,8 @@ def parse(text: str | bytes, name: str = FILE, repository: str | None = None) ->
     """
     mistakes = Mistakes(name, Limits())
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    return _registry(compose(data, mistakes), mistakes, repository)
+    with Uncollected():
+        return _registry(compose(data, mistakes), mistakes, repository)
 
 
 def _registry(node: Node | None, mistakes: Mistakes, repository: str | None) -> Registry:
