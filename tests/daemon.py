@@ -118,7 +118,12 @@ class Daemon:
     """A daemon process, from its start to its end; ready when it has told so (sd_notify)."""
 
     def __init__(
-        self, argv: list[str], *, env: Mapping[str, str] | None = None, wait: bool = True
+        self,
+        argv: list[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+        close_fds: bool = True,
     ) -> None:
         # Short: a Unix socket's path has room for 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="fa-"))
@@ -130,7 +135,7 @@ class Daemon:
             argv,
             env={"PATH": "/usr/bin:/bin", **(env or {}),
                  "NOTIFY_SOCKET": str(self._folder / "notify")},
-            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+            stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log, close_fds=close_fds,
         )  # fmt: skip
         if wait:
             try:
