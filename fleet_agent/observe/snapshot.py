@@ -38,7 +38,7 @@ try:
     r=c.getresponse()
     sys.stdout.buffer.write(b"%d\\n"%r.status+r.read(int(sys.argv[3])))
 except OSError as e:
-    sys.exit(str(e))
+    sys.exit(e.strerror or str(e) or type(e).__name__)
 """
 
 
@@ -73,7 +73,7 @@ def look(
             if not healths[wizard.name].via and ways[wizard.host].ok and ssh(wizard)
         }
         for name, future in again.items():
-            healths[name] = _better(healths[name], future.result())
+            healths[name] = future.result()
     return FleetSnapshot(
         registry.fleet,
         began,
@@ -139,13 +139,6 @@ def ask_over_ssh(wizard: Wizard, fleet: str, argv: Sequence[str], seconds: float
         why = last[-1] if last else f"ended with {done.code}"
         return HealthSight(Health.FAIL, f"no answer on the node at port {port}: {why}")
     return healthbody.judge(wizard.name, fleet, int(head), body, SSH)
-
-
-def _better(direct: HealthSight, on_node: HealthSight) -> HealthSight:
-    """What was heard on the node; where nothing was heard there either, both reasons."""
-    if on_node.via:
-        return on_node
-    return HealthSight(Health.FAIL, f"{on_node.why}; {direct.why}")
 
 
 def connect_seconds(limits: Mapping[str, float]) -> int:
