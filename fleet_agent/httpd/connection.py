@@ -41,6 +41,7 @@ class _Slot:
         self.deferred: Deferred | None = None
 
     def resolved(self, response: Response) -> None:
+        self.deferred = None
         self.response = response
         self.connection.answered(self)
 
@@ -198,9 +199,12 @@ class Connection:
         if took or stage is not self._stage:
             self._stage = stage
             self._stage_since = shared.loop.now
-        self._count_held(0 if stage is Stage.NOTHING else self._reader.held)
-        if shared.counts.held_bytes > shared.most_held and self._held:
-            self._refuse(Refusal(503, "too much is being received at once", "try again"))
+        if stage is not Stage.NOTHING:
+            self._count_held(self._reader.held)
+            if shared.counts.held_bytes > shared.most_held:
+                self._refuse(Refusal(503, "too much is being received at once", "try again"))
+        elif self._held:
+            self._count_held(0)
 
     def _count_held(self, held: int) -> None:
         self._shared.counts.held_bytes += held - self._held
@@ -223,9 +227,10 @@ class Connection:
         while slots and (response := slots[0].response) is not None:
             self._emit(slots.popleft().head, response)
         if not slots:
-            self._stage_since = max(self._stage_since, self._shared.loop.now)
+            self._stage_since = self._shared.loop.now
         self._flush()
-        self._resume()
+        if self._paused:
+            self._resume()
 
     def _emit(self, head: Head | None, response: Response) -> None:
         """Render an answer; the connection's last one says so."""

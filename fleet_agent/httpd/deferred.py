@@ -33,8 +33,9 @@ class Deferred:
             raise IllegalMove("answer", "resolved", "resolved")
         self.response = response
         self._on_cancel = []
-        if self._on_resolve is not None:
-            self._on_resolve(response)
+        call, self._on_resolve = self._on_resolve, None  # else each answer would be a cycle
+        if call is not None:
+            call(response)
 
     def on_cancel(self, call: Callable[[], None]) -> None:
         """Call ``call`` once when this is cancelled; at once if it is already."""

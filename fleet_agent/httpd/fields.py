@@ -24,7 +24,7 @@ NOT_IN_TRAILERS: Final = FRAMING | {
 }  # fmt: skip
 
 # Usual spellings, so that one look-up replaces check and lower().
-_USUAL: Final = {
+USUAL_NAMES: Final = {
     spelling: name
     for name in (
         "accept", "accept-encoding", "accept-language", "authorization", "cache-control",
@@ -43,7 +43,7 @@ def read_field(line: str) -> tuple[str, str] | Refusal:
     ``line`` is one field line as latin-1 text without its CRLF.
     """
     raw, colon, value = line.partition(":")
-    name = _USUAL.get(raw)
+    name = USUAL_NAMES.get(raw)
     if name is None:
         if not colon or TOKEN.fullmatch(raw) is None:
             return _bad_name(line, raw, colon)

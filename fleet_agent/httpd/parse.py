@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from fleet_agent.httpd.fields import TOKEN, read_field
+from fleet_agent.httpd.fields import TOKEN, USUAL_NAMES, read_field
 from fleet_agent.httpd.refusal import Refusal, Sizes
 from fleet_agent.httpd.target import Target, is_authority, read_target
 from fleet_agent.httpd.types import Headers
@@ -18,6 +18,7 @@ _LENGTH: Final = re.compile(r"[0-9]{1,15}")
 _MINOR: Final = {"HTTP/1.1": 1, "HTTP/1.0": 0}
 _BARE_LINE_FEED: Final = Refusal(400, "a line that ends without a carriage return",
                                  "end lines with CRLF")  # fmt: skip
+_EMPTY_LINES: Final = ["", ""]  # what a whole head ends with, once split
 _METHODS: Final = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
 
@@ -52,11 +53,62 @@ def read_head(text: str, sizes: Sizes) -> Head | Refusal | More:
     bytes were cut on their way never changes the outcome. One empty line before the request line
     is passed over (RFC 9112 section 2.2).
     """
+    return _usual(text, sizes) or _judged(text, sizes)
+
+
+def _usual(text: str, sizes: Sizes) -> Head | None:
+    """A whole head in which everything is as it usually is; None leaves it to ``_judged``.
+
+    What this accepts, ``_judged`` accepts with the same outcome (a test compares them); it exists
+    because it takes a third of the time, and says no for anything that needs a thought.
+    """
+    lines = text.split("\r\n")
+    words = lines[0].split(" ")
+    if (
+        len(words) != 3
+        or lines[-2:] != _EMPTY_LINES
+        or len(lines[0]) > sizes.line
+        or len(text) - len(lines[0]) - 2 > sizes.fields
+        or len(lines) - 3 > sizes.most
+        or not "".join(lines).isprintable()
+    ):
+        return None
+    method, raw_target, version = words
+    if method not in _METHODS or version not in _MINOR:
+        return None
+    pairs: list[tuple[str, str]] = []
+    names = USUAL_NAMES
+    for line in lines[1:-2]:
+        raw, colon, value = line.partition(":")
+        name = names.get(raw)
+        if name is None or not colon:
+            # One name that is not in the table does not make the rest unusual.
+            field = read_field(line)
+            if isinstance(field, Refusal):
+                return None
+            pairs.append(field)
+        else:
+            pairs.append((name, value.strip(" ")))
+    target = read_target(method, raw_target)
+    if isinstance(target, Refusal):
+        return None
+    headers = Headers.lowered(pairs)
+    framing = _framing(version == "HTTP/1.1", headers)
+    if isinstance(framing, Refusal):
+        return None
+    length, keep_alive, expects_continue = framing
+    raw_path, path, query = target
+    return Head(method, raw_target, raw_path, path, query, headers, _MINOR[version], length,
+                keep_alive, expects_continue, len(text))  # fmt: skip
+
+
+def _judged(text: str, sizes: Sizes) -> Head | Refusal | More:
+    """Line by line, with the reason for whatever is refused."""
     line = _request_line(text, sizes)
     if not isinstance(line, _Line):
         return line
     fields = _fields(text, line.size, sizes)
-    if isinstance(fields, Refusal | More):
+    if isinstance(fields, (Refusal, More)):
         return fields
     pairs, size = fields
     headers = Headers.lowered(pairs)
@@ -138,7 +190,8 @@ def _fields(
 
 def _framing(modern: bool, headers: Headers) -> tuple[int, bool, bool] | Refusal:
     """Length of the body, whether the connection stays, whether 100-continue is wanted."""
-    host = headers.get("host")
+    get = headers.get_lower
+    host = get("host")
     if host is None:
         if modern:
             return Refusal(400, "no Host field", "HTTP/1.1 requires one")
@@ -147,24 +200,24 @@ def _framing(modern: bool, headers: Headers) -> tuple[int, bool, bool] | Refusal
         return Refusal(
             400, "a Host field that is no host", "send one Host field: host or host:port"
         )
-    length = _length(modern, headers)
+    length = _length(modern, get("transfer-encoding"), get("content-length"))
     if isinstance(length, Refusal):
         return length
     keep_alive = modern
-    connection = headers.get("connection")
+    connection = get("connection")
     if connection is not None:
         options = [option.strip(" \t").lower() for option in connection.split(",")]
         keep_alive = "close" not in options and (modern or "keep-alive" in options)
-    expect = headers.get("expect")
-    if expect is not None and modern and expect.lower() != "100-continue":
+    expect = get("expect")
+    if expect is None or not modern:
+        return length, keep_alive, False
+    if expect.lower() != "100-continue":
         return Refusal(417, "an expectation that is not 100-continue")
-    return length, keep_alive, expect is not None and modern
+    return length, keep_alive, True
 
 
-def _length(modern: bool, headers: Headers) -> int | Refusal:
+def _length(modern: bool, coding: str | None, text: str | None) -> int | Refusal:
     """RFC 9112 section 6.3, with every case refused that two readers could read differently."""
-    coding = headers.get("transfer-encoding")
-    text = headers.get("content-length")
     if coding is not None:
         if text is not None:
             return Refusal(400, "both Content-Length and Transfer-Encoding")

@@ -80,6 +80,8 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """Add what came from the peer."""
+        if self._stopped:
+            return
         if self._parts:
             self._parts.append(data)
             self._have += len(data)
@@ -94,9 +96,9 @@ class Reader:
 
     def next(self) -> Arrived | Refusal | None:
         """The next request, or why there will be none, or None: more bytes are needed."""
-        if self._stopped:
-            return None
         if self._head is None:
+            if self._at == len(self._data):
+                return None
             refusal = self._read_head()
             if refusal is not None:
                 return self._refuse(refusal)
@@ -106,7 +108,7 @@ class Reader:
 
     def _read_head(self) -> Refusal | None:
         data, at = self._data, self._at
-        if len(data) - at <= self._ask_at or len(data) == at:
+        if len(data) - at <= self._ask_at:
             return None
         end = data.find(b"\r\n\r\n", at, at + self._bound)
         end = at + self._bound if end < 0 else end + 4

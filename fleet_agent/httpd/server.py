@@ -9,6 +9,7 @@ import errno
 import socket
 import socketserver
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
@@ -76,10 +77,7 @@ class Server(HTTPServer):
         def body_limit(head: Head) -> int:
             return self._limits.whole(router.body_limit(head.method, head.raw_path))
 
-        def respond(head: Head, body: bytes, peer: Peer) -> Response | Deferred:
-            return self._respond(router, name, head, body, peer)
-
-        listener = _Listener(listening, name, body_limit, respond)
+        listener = _Listener(listening, name, body_limit, partial(self._respond, router, name))
         if not self._listeners:
             self.socket = listening
             self.server_address = listening.getsockname()

@@ -18,7 +18,7 @@ from fleet_agent.wire import MEDIA_JSON
 class Headers:
     """Header fields in the order of arrival. Names are kept in lower case, values are text."""
 
-    __slots__ = ("_joined", "_pairs")
+    __slots__ = ("_joined", "_pairs", "get_lower")
 
     def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
         self._set([(name.lower(), value) for name, value in pairs])
@@ -38,6 +38,7 @@ class Headers:
             for name, value in pairs:
                 joined[name] = f"{joined[name]}, {value}" if name in joined else value
         self._joined = joined
+        self.get_lower = joined.get  # the value of a name that is in lower case already
 
     def get(self, name: str) -> str | None:
         """The value of ``name`` in any case, several joined by ", "; None where absent."""

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fleet_agent.httpd.parse import Head, More, read_head
+from fleet_agent.httpd.parse import Head, More, _judged, _usual, read_head
 from fleet_agent.httpd.refusal import Refusal
 from tests.unit.httpd.reading import SIZES
 
@@ -231,3 +233,53 @@ def test_more_says_the_length_at_which_a_limit_is_passed() -> None:
 def test_the_earliest_fault_is_the_one_that_is_told() -> None:
     assert refused("GET / HTTP/9.9\r\nbroken\r\n\r\n").status == 505
     assert "colon" in refused("GET / HTTP/1.1\r\nbroken\r\n" + "x" * 1000).what
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [
+                "GET / HTTP/1.1",
+                "POST /a?b=%20 HTTP/1.0",
+                "GET /a#b HTTP/1.1",
+                "Host: a",
+                "host:a",
+                "HOST: \ta\t",
+                "Host",
+                "Host : a",
+                "Host: a b",
+                "Content-Length: 5",
+                "Content-Length: x",
+                "Transfer-Encoding: chunked",
+                "Connection: close",
+                "Expect: 100-continue",
+                "X-Y: caf\xe9",
+                "X-Y: \x80",
+                "X-Y: \x7f",
+                "X Y: z",
+                "Content_Length: 5",
+                " folded",
+                "",
+                "X: " + "y" * 300,
+                "a\nb",
+                "a\rb",
+            ]
+        ),
+        st.text(st.characters(max_codepoint=255), max_size=12),
+    ),
+    max_size=16,
+)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(LINES, st.sampled_from(["\r\n\r\n", "\r\n", "\n", "", "\r\n\r\nmore"]))
+def test_the_quick_yes_is_the_yes_of_the_judge(lines: list[str], end: str) -> None:
+    text = "\r\n".join(lines) + end
+    quick = _usual(text, SIZES)
+    if quick is not None:
+        assert quick == _judged(text, SIZES)
+
+
+def test_a_usual_head_takes_the_quick_way() -> None:
+    text = f"{GET}X-Own: 1\r\nContent-Length: 5\r\n\r\n"
+    assert _usual(text, SIZES) == _judged(text, SIZES) == head(text)
