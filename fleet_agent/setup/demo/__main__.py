@@ -16,6 +16,8 @@ from fleet_agent.setup.demo import forge, ground, nodes
 from fleet_agent.setup.demo.screen import Screen
 from fleet_agent.setup.demo.story import Story
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def main() -> int:
     """Run the demo; 0 when everything came out as told."""
@@ -28,7 +30,7 @@ def main() -> int:
         help="end after the last act instead of staying up (or DEMO_ONCE=1)",
     )
     asked = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in _ENDING:
         signal.signal(number, _interrupt)
     try:
         nodes.clear(asked.dir)
@@ -37,7 +39,7 @@ def main() -> int:
         print(f"demo: {error}", file=sys.stderr)
         return error.exit_code or EXIT_FAILED
     except KeyboardInterrupt:
-        print("\ndemo: ended", file=sys.stderr)
+        print("demo: ended, nothing of it is left", file=sys.stderr)
         return 0 if not asked.once else 130
 
 
@@ -79,6 +81,9 @@ def _last_words(here: ground.Ground) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    for one in _ENDING:  # a second one must not cut the cleaning up
+        signal.signal(one, signal.SIG_IGN)
+    print("\ndemo: ending, which takes a few seconds", file=sys.stderr)
     raise KeyboardInterrupt
 
 
