@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fleet_agent.deploy.client import Client, NoService
 from fleet_agent.forge.rules import HookRules
+from fleet_agent.forge.webhook import sign
 from fleet_agent.hook.gate import Gate
 from fleet_agent.hook.room import HookRoom
 from fleet_agent.httpd.listen import listen_tcp
@@ -26,6 +27,7 @@ from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.router import Router
 from fleet_agent.httpd.server import Server
 from fleet_agent.limits import Limits
+from tests.recordings import SECRET
 
 HERE = Path(__file__).parent
 PATIENCE_S = 30.0
@@ -199,14 +201,16 @@ def post(
 
 def ask_raw(path: str, data: bytes, seconds: float = PATIENCE_S) -> bytes:
     """Send bytes to a Unix socket and read until the other side ends."""
+    answer = b""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)
         connection.connect(path)
-        connection.sendall(data)
-        answer = b""
-        while more := connection.recv(65536):
-            answer += more
-        return answer
+        with suppress(BrokenPipeError):  # refused before all was read
+            connection.sendall(data)
+        with suppress(ConnectionResetError):
+            while more := connection.recv(65536):
+                answer += more
+    return answer
 
 
 def until(true: Any, what: str, seconds: float = PATIENCE_S) -> None:
@@ -215,3 +219,58 @@ def until(true: Any, what: str, seconds: float = PATIENCE_S) -> None:
     while not true():
         assert time.monotonic() < end, f"waited {seconds:g} s for {what}"
         time.sleep(0.01)
+
+
+@dataclass
+class Pushes:
+    """A forge that tells of pushes of the tag PROD, as a Gitea does."""
+
+    port: int
+    repository: Repository | None = None
+    count: int = 0
+
+    @property
+    def repo(self) -> Repository:
+        assert self.repository is not None
+        return self.repository
+
+    def push(self, commit: str, *, tag: str = "PROD", event: str = "push") -> str:
+        """Move the tag and tell of it; the delivery's id."""
+        self.repo.tag(tag, commit)
+        return self.tell(commit, tag=tag, event=event)
+
+    def tell(self, value: str, *, tag: str = "PROD", event: str = "push") -> str:
+        """Tell of a push without making one."""
+        self.count += 1
+        delivery = f"delivery-{self.count}"
+        status, said = self.send(value, delivery, tag=tag, event=event)
+        assert status in (200, 202), said
+        return delivery
+
+    def send(
+        self, value: str, delivery: str, *, tag: str = "PROD", event: str = "push"
+    ) -> tuple[int, dict[str, Any]]:
+        """Send one delivery; status and JSON of the answer."""
+        payload: dict[str, Any] = {"repository": {"full_name": "timmy/fleet-ops"}}
+        if event == "push":
+            payload |= {"ref": f"refs/tags/{tag}", "before": "0" * 40, "after": value}
+        else:
+            payload |= {"ref": tag, "ref_type": "tag", "sha": value}
+        payload["sender"] = {"login": "timmy"}
+        body = json.dumps(payload).encode()
+        return post(self.port, gitea_headers(body, event, delivery), body)
+
+
+def gitea_headers(
+    body: bytes, event: str = "push", delivery: str = "1", **more: str
+) -> list[tuple[str, str]]:
+    """The headers of a Gitea's delivery, rightly signed."""
+    fields = {
+        "Host": "127.0.0.1",
+        "Content-Length": str(len(body)),
+        "Content-Type": "application/json",
+        "X-Gitea-Event": event,
+        "X-Gitea-Delivery": delivery,
+        "X-Gitea-Signature": sign(SECRET, body),
+    }
+    return list((fields | {name.replace("_", "-"): value for name, value in more.items()}).items())

@@ -30,6 +30,10 @@ class NoService(TryAgain):
     title = "fleet-deploy does not answer"
 
 
+class BrokenOff(NoService):
+    """The service was there, and went away before it had answered."""
+
+
 def socket_path(given: str | None, environment: Mapping[str, str]) -> str:
     """Where the socket lies: as given, else by FLEET_AGENT_SOCKET, else its place."""
     return given or environment.get(SOCKET_VARIABLE) or SOCKET
@@ -65,9 +69,11 @@ class Client:
                     yield answer
                     if answer.get("done"):
                         return
-            except NoService:
-                if not heard or misses >= _MOST_MISSES:
+            except NoService as error:
+                was_there = heard or isinstance(error, BrokenOff)
+                if not was_there or misses >= _MOST_MISSES:
                     raise
+                heard = True
             misses += 1
             if misses > _MOST_MISSES:
                 raise NoService("the service ended the connection again and again")
@@ -94,7 +100,7 @@ class Client:
                     mend="systemctl status fleet-deploy",
                 ) from error
             except OSError as error:
-                raise NoService(f"the connection broke: {error}", where=self._path) from error
+                raise BrokenOff(f"the connection broke: {error}", where=self._path) from error
 
     def _unreachable(self, error: OSError) -> FleetError:
         if isinstance(error, PermissionError):
