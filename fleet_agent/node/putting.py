@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,6 +11,7 @@ from fleet_agent.node.accounts import gid_of
 from fleet_agent.node.act import Act
 from fleet_agent.node.decide import ToPlace
 from fleet_agent.node.desired import Placement
+from fleet_agent.node.layout import UNITS
 from fleet_agent.node.place import FILE, Owner, Places
 from fleet_agent.release.diff import unified
 
@@ -27,7 +29,15 @@ def put(act: Act, to_place: ToPlace) -> bool:
         where.write(item.place, content, item.mode, _owner(act, item))
     for place in to_place.remove:
         where.remove(place)
+        if _is_of_dropins(place):
+            where.remove_directory(os.path.dirname(place))
     return any(to_place)
+
+
+def _is_of_dropins(place: str) -> bool:
+    """Whether ``place`` lies in a unit's own folder of drop-ins, which goes with its last one."""
+    folder = os.path.dirname(place)
+    return folder.endswith(".d") and os.path.dirname(folder) == UNITS
 
 
 def _owner(act: Act, item: Placement) -> Owner | None:
