@@ -128,10 +128,7 @@ class Connection:
         share = shared.most_pipelined
         took = False
         while not self._last:
-            if (
-                len(self._slots) >= shared.most_pipelined
-                or self._outgoing.unsent > shared.most_unsent
-            ):
+            if self._full():
                 self._pause()
                 break
             if share <= 0 or shared.turn_left <= 0:
@@ -171,18 +168,18 @@ class Connection:
                 answer.cancel()
         self._slots.append(slot)
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer a refusal in its turn, and read nothing more: where a next request would begin
-        is not known."""
+    def _refuse(self, refusal: Refusal, head: Head | None = None) -> None:
+        """Answer a refusal in its turn (``head``: of that request), and read nothing more: where a
+        next request would begin is not known."""
         self._shared.counts.refused += 1
         self._last = True
         self._reader.stop()
         self._count_held(0)
         response = refuse(refusal.status, refusal.what, mend=refusal.mend)
         if not self._slots:
-            self._emit(None, response)
+            self._emit(head, response)
             return
-        slot = _Slot(self, None, self._shared.loop.now)
+        slot = _Slot(self, head, self._shared.loop.now)
         slot.response = response
         self._slots.append(slot)
 
@@ -201,7 +198,8 @@ class Connection:
             self._stage_since = shared.loop.now
         if stage is not Stage.NOTHING:
             self._count_held(self._reader.held)
-            if shared.counts.held_bytes > shared.most_held:
+            # Heads are small and as many as connections; bodies are what fills memory.
+            if stage is Stage.BODY and shared.counts.held_bytes > shared.most_held:
                 self._refuse(Refusal(503, "too much is being received at once", "try again"))
         elif self._held:
             self._count_held(0)
@@ -334,8 +332,9 @@ class Connection:
         if isinstance(verdict, Close):
             self.close(verdict.why)
             return
+        head = self._slots[0].head if self._slots else None
         self._drop_slots()
-        self._refuse(verdict)
+        self._refuse(verdict, head)
         self._flush()
 
     def _end(self) -> None:

@@ -58,7 +58,6 @@ class Loop:
         self._next_turn: list[Call] = []
         self._turn_end: list[Call] = []
         self._after_turn: list[Call] = []
-        self._running = False
         self._stopped = False
         self._stalls = [0.0, 0.0]  # seconds: this window's longest, the one before's
         self._window_ends = self.now + _STALL_WINDOW_SECONDS
@@ -122,7 +121,8 @@ class Loop:
     def call_soon_threadsafe(self, call: Call) -> None:
         """Call ``call`` on the loop's thread, soon. From any thread, and from a signal handler."""
         self._soon.append(call)
-        os.eventfd_write(self._wake, 1)
+        if self._wake >= 0:  # a signal may come after the end
+            os.eventfd_write(self._wake, 1)
 
     def on_turn_end(self, call: Call) -> None:
         """Call ``call`` at the end of each turn: commit there what arrived in it."""
@@ -143,22 +143,21 @@ class Loop:
     def run(self) -> None:
         """Turn until ``stop``. An error of a callback is logged with its traceback; one of a
         commit (``on_turn_end``) ends the loop and is raised: nothing may be answered after it."""
-        self._running = True
         try:
             while not self._stopped:
                 self._turn()
         finally:
-            self._running = False
             self._stopped = False
 
     def stop(self) -> None:
-        """End ``run`` after this turn (or the next ``run`` after its first, when none is on)."""
+        """End ``run`` after this turn; when none is on, the next one ends before it begins."""
         self._stopped = True
 
     def close(self) -> None:
         """Give back epoll and the wake-up descriptor; watched descriptors are their owners'."""
+        wake, self._wake = self._wake, -1
         self._epoll.close()
-        os.close(self._wake)
+        os.close(wake)
 
     def _turn(self) -> None:
         events = self._epoll.poll(self._patience(), _EVENTS_A_TURN)
@@ -187,7 +186,7 @@ class Loop:
 
     def _patience(self) -> float | None:
         """Seconds that epoll may wait; None for ever."""
-        if self._next_turn or self._stopped:
+        if self._next_turn:
             return 0
         while self._timers and self._timers[0].call is None:
             heapq.heappop(self._timers)

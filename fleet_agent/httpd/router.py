@@ -6,6 +6,7 @@ Decides only; calling the handler is the server's part.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from fleet_agent.httpd.types import Request, Response
 
 Handler = Callable[[Request], Response | Deferred]
 
-_NOTHING: Mapping[str, str] = {}
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 DEFAULT_BODY_LIMIT = "http_body_bytes"
 
 

@@ -28,7 +28,10 @@ from fleet_agent.httpd.types import Peer, Request, Response
 from fleet_agent.limits import Limits
 
 _ACCEPTS_A_TURN: Final = 128
-_NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# accept(2): the peer's own troubles, told to whoever accepts it. Anything else is ours.
+_PEERS_TROUBLE: Final = (errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENETUNREACH,
+                         errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+                         errno.EPERM)  # fmt: skip
 _BREATH_SECONDS: Final = 0.5
 
 
@@ -73,6 +76,9 @@ class Server(HTTPServer):
     def add_listener(self, listening: socket.socket, name: str, router: Router) -> None:
         """Serve ``router`` on a bound, listening socket; ``name`` is told to handlers."""
         listening.setblocking(False)
+        if listening.family != socket.AF_UNIX:
+            # Linux hands this on to the connections; without it small answers wait for an ACK.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def body_limit(head: Head) -> int:
             return self._limits.whole(router.body_limit(head.method, head.raw_path))
@@ -145,10 +151,10 @@ class Server(HTTPServer):
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:
-                    self._breathe(listener, error)
-                    return
-                continue  # the peer left before it was accepted
+                if error.errno in _PEERS_TROUBLE:
+                    continue
+                self._breathe(listener, error)
+                return
             self._admit(listener, connected, address)
 
     def _admit(self, listener: _Listener, connected: socket.socket, address: Any) -> None:
@@ -159,8 +165,6 @@ class Server(HTTPServer):
         if refusal is not None:
             self._turn_away(connected, peer, refusal)
             return
-        if peer.kind == "tcp":
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._admission.enter(peer)
         counts.open += 1
         counts.accepted += 1
@@ -188,7 +192,7 @@ class Server(HTTPServer):
         connected.close()
 
     def _breathe(self, listener: _Listener, error: OSError) -> None:
-        """Out of descriptors or memory: epoll would report the listener again and again."""
+        """Out of descriptors, memory or worse: epoll would report the listener again and again."""
         log().error("no connection can be accepted on %s: %s", listener.name, error.strerror)
         self._loop.remove_reader(listener.socket.fileno())
 

@@ -44,6 +44,8 @@ LONGEST = 20_000
 USUAL_SIZES = Sizes.of(Limits())
 # Small ones, so that limits are reached by small inputs too.
 NARROW_SIZES = Sizes(line=60, fields=200, most=6, extensions=20)
+# For a second reading: writing out adds a field.
+WIDE_SIZES = Sizes(line=1 << 20, fields=1 << 20, most=1 << 20, extensions=0)
 BODY_LIMIT = 4096
 
 WORDS = [
@@ -118,7 +120,7 @@ def check_parser(data: bytes, cuts: random.Random) -> None:
         if read(pieces(data, cuts), sizes) != made:
             raise Broken("cut elsewhere it means something else")
         for one in requests:
-            again = read([plainly(one)], USUAL_SIZES)
+            again = read([plainly(one)], WIDE_SIZES)
             if [same(one)] != [same(other) for other in again if isinstance(other, Arrived)]:
                 raise Broken("written out plainly it means something else")
 

@@ -6,8 +6,12 @@ import socket
 
 import pytest
 
-from fleet_agent.httpd.router import Route
+from fleet_agent.httpd.listen import listen_tcp
+from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.router import Route, Router
+from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
+from fleet_agent.limits import Limits
 from tests.socket.httpd.running import USUAL, Answer, Peer, Running, Waiting
 
 GET = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -81,6 +85,15 @@ def test_a_handler_that_does_not_answer_is_given_up_and_what_waits_behind_it() -
         assert deferred.cancelled
         running.on_loop(lambda: handler.resolve(0))
         assert running.get().status == 200
+
+
+def test_the_answer_to_a_head_that_is_given_up_has_no_body() -> None:
+    handler = Waiting()
+    server = Running([Route("GET", "/wait", handler)], limits={"http_answer_seconds": 0.2})
+    with server as running, running.connect() as peer:
+        peer.send(b"HEAD /wait HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert status(peer.answer(bare=True)) == 503
+        assert peer.closed()
 
 
 def large_answers(**limits: float) -> tuple[list[str], Running]:
@@ -207,3 +220,13 @@ def test_running_out_of_descriptors_is_survived(caplog: pytest.LogCaptureFixture
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert peer.got().status == 200
         waiting.close()
+
+
+def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:
+    with listen_tcp("127.0.0.1", 0) as listening:
+        Server(Loop(), Limits()).add_listener(listening, "gateway", Router(USUAL))
+        with socket.create_connection(listening.getsockname()[:2]):
+            listening.settimeout(20)
+            connected, _ = listening.accept()
+            assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            connected.close()
