@@ -33,7 +33,7 @@ lint: venv ## ruff, import-linter, ansible-lint (production profile), shellcheck
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports
 	cd playbooks && PATH="$(CURDIR)/$(BIN):$$PATH" $(CURDIR)/$(BIN)/ansible-lint --offline --profile production
-	$(BIN)/shellcheck .ci/need .ci/run
+	$(BIN)/shellcheck .ci/need .ci/run .ci/verify-units
 
 types: venv ## mypy --strict
 	$(BIN)/mypy --strict fleet_agent

@@ -32,6 +32,8 @@ class Limit(NamedTuple):
 _KIB: Final = 1024
 _MIB: Final = 1024 * 1024
 
+# One limit, two lines: what it is, what it is for.
+# fmt: off
 TABLE: Final[tuple[Limit, ...]] = (
     # HTTP, both ports
     Limit("http_request_line_bytes", "bytes", 8 * _KIB, 256, 64 * _KIB, "daemon",
@@ -163,6 +165,7 @@ TABLE: Final[tuple[Limit, ...]] = (
     Limit("yaml_mistakes", "mistakes", 1000, 1, 1_000_000, "file",
           "mistakes shown for one file; more are counted"),
 )
+# fmt: on
 
 BY_NAME: Final[Mapping[str, Limit]] = {limit.name: limit for limit in TABLE}
 
@@ -204,7 +207,8 @@ def check(name: str, value: object) -> float:
         raise ConfigError(f"must be a number of {limit.unit}, is {value!r}", where=name)
     if not limit.low <= value <= limit.high:
         raise ConfigError(
-            f"must lie between {limit.low:.15g} and {limit.high:.15g} {limit.unit}, is {value:.15g}",
+            f"must lie between {limit.low:.15g} and {limit.high:.15g} {limit.unit}, "
+            f"is {value:.15g}",
             where=name,
         )
     return float(value)

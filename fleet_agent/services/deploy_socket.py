@@ -39,7 +39,7 @@ def listen(path: str) -> socket.socket:
         try:
             probe.connect(path)
         except OSError:
-            pass
+            pass  # nobody listens there
         else:
             raise TryAgain("another fleet-deploy listens already", where=path)
     os.makedirs(os.path.dirname(path), exist_ok=True)
