@@ -172,6 +172,11 @@ def _own_files(
         if root == "/":  # elsewhere (the demo) there is one account, and no groups to be in
             text = unitfile.groups_conf([HOOK_GROUP])
             yield _dropin(f"fleet-agent@{wizard.name}.service", text, "hook")
+    place = None if wizard.soul is None else wizard.soul.place
+    if place is not None and root == "/":  # the demo's supervisor shows no views
+        view = unitfile.view_conf(place, f"/run/fleet-agent/{wizard.name}/soul")
+        if view is not None:
+            yield _dropin(f"fleet-agent@{wizard.name}.service", view, "soul")
     command = None if wizard.runtime is None else wizard.runtime.command
     if command is not None:
         text = unitfile.command_conf(wizard.user, command)

@@ -12,6 +12,7 @@ from typing import Final
 from fleet_agent.errors import ConfigError
 
 _ACCOUNT: Final = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
+_PLAIN_PATH: Final = re.compile(r"(/[A-Za-z0-9_.@+=,~-]+)+", re.ASCII)
 _WILDCARDS: Final = ("0.0.0.0", "::")
 LOOPBACK: Final = "127.0.0.1"
 _ROOTED: Final = (
@@ -60,6 +61,18 @@ def command_conf(user: str, command: Sequence[str]) -> str:
 def groups_conf(groups: Sequence[str]) -> str:
     """A service's drop-in: which groups it is in besides its own."""
     return f"[Service]\nSupplementaryGroups={' '.join(account(group) for group in groups)}\n"
+
+
+def view_conf(place: str, view: str) -> str | None:
+    """A service's drop-in: the folder of ``place`` is seen at ``view``, read-only.
+
+    The folder, since of a file that is replaced the view would stay the old one; not missed where
+    it is absent. None for a path in which systemd would read something else.
+    """
+    folder = place.rpartition("/")[0]
+    if not _PLAIN_PATH.fullmatch(folder):
+        return None
+    return f"[Service]\nBindReadOnlyPaths=-{folder}:{view}\n"
 
 
 def exec_line(command: Sequence[str]) -> str:
