@@ -14,12 +14,16 @@ _MOST_BYTES: Final = 256 * 1024
 
 
 class Answer(NamedTuple):
-    """What a daemon said of itself. ``why`` says why there is no body, else empty."""
+    """What a daemon said of itself. ``why`` says why there is no body, else empty.
+
+    ``release`` is the release whose files it runs from, ``installed`` the one in force.
+    """
 
     wizard: str = ""
     status: str = ""
     running: str = ""
     installed: str = ""
+    release: str = ""
     body: Mapping[str, Any] | None = None
     why: str = ""
 
@@ -69,6 +73,7 @@ def read(data: bytes) -> Answer:
         status=_text(said, "status"),
         running=_text(said, "running"),
         installed=_text(said, "installed"),
+        release=_text(said, "releaseId"),
         body=said,
     )
 

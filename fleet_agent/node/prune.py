@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from fleet_agent.node import durable, present, saved
+from fleet_agent.node import durable, health, present, saved
 from fleet_agent.node.journal import Journal
 from fleet_agent.node.layout import Layout
+from fleet_agent.release.manifest import Manifest
 
 _CODE_KEPT: Final = 3
 
@@ -39,12 +40,15 @@ def releases(layout: Layout, journal: Journal, keep: int) -> tuple[str, ...]:
     """Remove old releases and return their names.
 
     What is in force, what this run could still return to, and what some process still runs from
-    stays, however old.
+    stays, however old. While a daemon can't be asked, everything stays.
     """
-    now, _ = present.current(layout)
+    now, manifest = present.current(layout)
     names = [item["release"] for item in verified(layout)]
     there = saved.releases(layout)
-    needed = {now, journal.baseline, journal.target, *in_use(layout)}
+    daemons = of_daemons(layout, manifest)
+    if daemons is None:
+        return ()
+    needed = {now, journal.baseline, journal.target, *daemons, *in_use(layout)}
     gone = to_remove(there, names, keep, needed)
     for name in gone:
         shutil.rmtree(layout.release(name))
@@ -52,6 +56,17 @@ def releases(layout: Layout, journal: Journal, keep: int) -> tuple[str, ...]:
     if len(kept) != len(names):
         durable.write_json(layout.verified, {"v": 1, "verified": kept})
     return gone
+
+
+def of_daemons(layout: Layout, manifest: Manifest | None) -> set[str] | None:
+    """The releases that daemons say they run from; None when one of them can't be asked."""
+    answers = [
+        health.ask(layout.socket(wizard.name))
+        for wizard in (() if manifest is None else manifest.wizards)
+    ]
+    if any(answer.why for answer in answers):
+        return None
+    return {answer.release for answer in answers}
 
 
 def in_use(layout: Layout) -> set[str]:
