@@ -23,7 +23,7 @@ from fleet_agent.registry.compiled import compile as compiled
 from fleet_agent.registry.compiled import public
 from fleet_agent.registry.parse import parse
 from fleet_agent.registry.schema import Registry
-from fleet_agent.release.build import WizardSource, build
+from fleet_agent.release.build import Hook, WizardSource, build
 from fleet_agent.release.manifest import to_json
 
 PACKAGE = Path(__file__).parents[1] / "fleet_agent"
@@ -71,6 +71,7 @@ class Machine:
         unsigned: bool = False,
         limits: Mapping[str, float] | None = None,
         listen_port: int | None = 0,
+        hook: Hook | None = None,
     ) -> str:
         """Build and place a release with one wizard, switch ``current`` to it; its name."""
         registry = registry or fleet()
@@ -82,7 +83,7 @@ class Machine:
         units = {path.name: path.read_bytes() for path in UNITS.iterdir()}
         built = build(
             registry.fleet,
-            [WizardSource(one, soul, (), limits or {}, unsigned)],
+            [WizardSource(one, soul, (), limits or {}, unsigned, hook)],
             code_files=code_files(),
             registry_json=json.dumps(public(compiled(registry))).encode(),
             unit_sources=units,

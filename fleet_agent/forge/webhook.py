@@ -5,8 +5,6 @@ Not for HTTP's own matters (sizes, methods) and not for queueing.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -82,7 +80,10 @@ def knows(forge: str) -> bool:
 
 def sign(secret: bytes, body: bytes) -> str:
     """The signature of ``body`` as these forges make it: hex HMAC-SHA256."""
-    return hmac.new(secret, body, hashlib.sha256).hexdigest()
+    # Imported with the first webhook: OpenSSL takes 4 MiB of a daemon that should be small.
+    import hmac
+
+    return hmac.new(secret, body, "sha256").hexdigest()
 
 
 def _unknown(headers: HeaderFields) -> Refusal:
@@ -114,13 +115,13 @@ def _refuse_unsigned(
         )
     # Gitea signs the payload, not the form around it. A form is refused anyway, but its sender
     # should read about the content type, not look for a wrong secret.
+    from hmac import compare_digest
+
     form = _is_form(headers)
     signed = [body, *_form_payloads(body)] if form else [body]
     claim = said.encode("utf-8", "replace")
     right = [
-        hmac.compare_digest(sign(secret, one).encode(), claim)
-        for secret in usable
-        for one in signed
+        compare_digest(sign(secret, one).encode(), claim) for secret in usable for one in signed
     ]
     if any(right):
         return None

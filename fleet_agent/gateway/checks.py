@@ -141,3 +141,13 @@ def reload_check(serving: Serving) -> Look:
         return Check("settings:reload", Health.WARN if failure else Health.PASS, reason=reason)
 
     return look
+
+
+def hook_check(failure: Callable[[], str]) -> Look:
+    """Whether the secrets of the webhooks could be read (orchestrator only)."""
+
+    def look() -> Check:
+        reason = failure()
+        return Check("hook:secret", Health.WARN if reason else Health.PASS, reason=reason)
+
+    return look

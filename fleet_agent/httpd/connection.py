@@ -304,12 +304,16 @@ class Connection:
 
     # The end.
 
-    def drain(self) -> None:
-        """Finish what was begun; close at once when nothing was."""
+    def drain(self, *, patient: bool = False) -> None:
+        """Finish what was begun; close at once when nothing was. ``patient``: not when nothing was
+        ever asked here either, since a first request is on its way and its sender would not try
+        again as it does on a connection that was kept alive."""
         if self._last or self.closed:
             return
         if not self._paused and not self._postponed:
             self._readable()  # a request may have arrived in this moment
+        if patient and not self._served:
+            return
         if self._stage is Stage.NOTHING and not (
             self._slots or self._outgoing.unsent or self._last or self._postponed
         ):

@@ -28,6 +28,8 @@ from fleet_agent.httpd.types import Peer, Request, Response
 from fleet_agent.limits import Limits
 
 _ACCEPTS_A_TURN: Final = 128
+# A connection that was just made is given this long for its first request when the server ends.
+_FIRST_REQUEST_SECONDS: Final = 0.5
 # accept(2): the peer's own troubles, told to whoever accepts it. Anything else is ours.
 _PEERS_TROUBLE: Final = (errno.ECONNABORTED, errno.EPROTO, errno.ENETDOWN, errno.ENETUNREACH,
                          errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
@@ -122,11 +124,16 @@ class Server(HTTPServer):
         self._shared.draining = True
         self._stop_accepting()
         for connection in list(self._shared.connections):
-            connection.drain()
+            connection.drain(patient=True)
         if self._shared.connections:
+            self._loop.call_later(min(seconds, _FIRST_REQUEST_SECONDS), self._drain_silent)
             self._loop.call_later(seconds, self._drain_over)
         else:
             self._loop.stop()
+
+    def _drain_silent(self) -> None:
+        for connection in list(self._shared.connections):
+            connection.drain()
 
     def _drain_over(self) -> None:
         left = len(self._shared.connections)

@@ -94,18 +94,17 @@ class Agent:
         log.info("%s: ended", wizard)
 
     def _connect(self, listening: Listening) -> None:
-        router = routes.build(self._serving, self._messages, self._health())
+        if listening.hook:
+            from fleet_agent.services.hook import HookPort
+
+            self._hook = HookPort(self._loop, self._settings, lambda: self._settings)
+            for sock in listening.hook:
+                self._server.add_listener(sock, SOCKET_HOOK, self._hook.router)
+        router = routes.build(self._serving, self._messages, self._health(self._hook))
         for sock in listening.gateway:
             self._server.add_listener(sock, SOCKET_GATEWAY, router)
-        if not listening.hook:
-            return
-        from fleet_agent.services.hook import HookPort
 
-        self._hook = HookPort(self._loop, self._settings, lambda: self._settings)
-        for sock in listening.hook:
-            self._server.add_listener(sock, SOCKET_HOOK, self._hook.router)
-
-    def _health(self) -> Callable[[Request], Response]:
+    def _health(self, hook: HookPort | None) -> Callable[[Request], Response]:
         installed = self._origin.installed
         looks = [
             checks.disk_check(self._settings.state_dir, lambda: self._settings.limits),
@@ -117,6 +116,8 @@ class Agent:
             checks.reload_check(self._serving),
             checks.soul_check(lambda: self._soul),
         ]
+        if hook is not None:
+            looks.append(checks.hook_check(lambda: hook.failure))
         release: Callable[[], health.Release] = health.Release
         if installed is not None:
             release, look = checks.release_check(installed)
@@ -143,14 +144,14 @@ class Agent:
                 )
             fleet = self._origin.fleet(settings)
             soul = _soul_of(self._origin, settings)
-            if self._hook is not None:
-                self._hook.reload()
         except FleetError as error:
             self._serving.reload_failure = str(error)
             log.error("%s: settings not taken, the old ones stay: %s", self._settings.wizard, error)
         else:
             self._serving.reload_failure = _for_the_next_start(self._settings, settings)
             self._take(settings, fleet, soul)
+            if self._hook is not None:
+                self._hook.reload()
         finally:
             self._notifier.ready(f"serving {self._settings.wizard}")
 

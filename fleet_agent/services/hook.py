@@ -22,17 +22,22 @@ class HookPort:
     def __init__(self, loop: Loop, settings: Settings, now: Callable[[], Settings]) -> None:
         self._now = now
         self._gate = Gate(settings.hook.secret_files if settings.hook else ())
-        try:
-            self._gate.load()
-        except FleetError as error:
-            # The gateway must not be down for it: until a reload, webhooks are answered 401.
-            log.error("%s: no webhook can be believed: %s", settings.wizard, error)
+        self.failure = ""
+        self.reload()
         room = HookRoom(loop, self._gate, self._rules, settings.deploy_socket, settings.limits)
         self.router = Router(room.routes())
 
     def reload(self) -> None:
-        """Read the secrets anew. Raises ConfigError; the old ones stay in force then."""
-        self._gate.load()
+        """Read the secrets anew. The gateway must not be down for a broken one: ``failure`` says
+        what is wrong, and the secrets that were read before (at a start none) stay in force."""
+        try:
+            self._gate.load()
+        except FleetError as error:
+            told = "secrets not taken anew" if self._gate.secrets else "no webhook can be believed"
+            self.failure = f"{told}: {error}"
+            log.error("%s: %s", self._now().wizard, self.failure)
+        else:
+            self.failure = ""
 
     def _rules(self) -> HookRules:
         hook = self._now().hook

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fleet_agent.release.build import Hook
 from tests.daemon import Daemon, Machine, ask, fleet
 
 GOOD: dict[str, Any] = {
@@ -154,6 +155,28 @@ def test_a_broken_registry_is_not_taken_and_said(machine: Machine, daemon: Daemo
     assert "the last reload was not taken" in said["output"][0]
     assert ask(daemon.port, "POST", "/message", GOOD)[0] == 202, "the old registry stays"
     assert "settings not taken, the old ones stay" in daemon.log
+
+
+def test_a_missing_webhook_secret_is_warned_of_and_holds_up_no_reload(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    hook = Hook("127.0.0.1", 0, "PROD", None)
+    machine.install(hook=hook)
+    secret = tmp_path / "etc/fleet-agent/hook/secret"
+    with Daemon(machine.argv()) as daemon:
+        reasons = ask(daemon.port, "GET", "/health")[1]["output"]
+        assert len(reasons) == 1
+        assert "no webhook can be believed" in reasons[0]
+        machine.install(fleet(TWO), hook=hook)
+        daemon.send(signal.SIGHUP)
+        daemon.until("READY=1")
+        _, registry, _ = ask(daemon.port, "GET", "/registry")
+        assert [one["name"] for one in registry["wizards"]] == ["ezra", "gideon"]
+        secret.parent.mkdir(parents=True)
+        secret.write_text("a secret\n")
+        secret.chmod(0o600)
+        daemon.send(signal.SIGHUP)
+        daemon.until("READY=1")
+        assert ask(daemon.port, "GET", "/health")[1]["status"] == "pass"
 
 
 def test_unsigned_allow_is_warned_of(tmp_path: Path) -> None:

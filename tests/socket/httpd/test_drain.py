@@ -29,6 +29,16 @@ def test_idle_connections_are_closed_and_the_loop_ends() -> None:
         running.ended()
 
 
+def test_a_first_request_that_is_on_its_way_is_waited_for() -> None:
+    with Running() as running, running.connect() as fresh:
+        running.until(lambda: running.server.counts.open == 1)
+        running.on_loop(lambda: running.server.drain(10))
+        fresh.send(GET)
+        answer = fresh.got()
+        assert (answer.status, answer.fields["connection"]) == (200, "close")
+        assert fresh.closed()
+
+
 def test_without_connections_it_ends_at_once() -> None:
     with Running() as running:
         running.on_loop(lambda: running.server.drain(10))

@@ -145,3 +145,11 @@ def test_a_reload_that_was_not_taken_warns() -> None:
 
 def test_without_a_soul_there_is_nothing_to_compare() -> None:
     assert checks.soul_check(lambda: None)().status is Health.PASS
+
+
+def test_a_hook_without_its_secret_warns() -> None:
+    reasons = [""]
+    look = checks.hook_check(lambda: reasons[0])
+    assert look().status is Health.PASS
+    reasons[0] = "no webhook can be believed: none of the files exists"
+    assert (look().status, look().reason) == (Health.WARN, reasons[0])
