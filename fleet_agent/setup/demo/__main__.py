@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from fleet_agent.deploy.client import SOCKET_VARIABLE
 from fleet_agent.errors import EXIT_FAILED, FleetError
-from fleet_agent.setup.demo import forge, ground, nodes
+from fleet_agent.setup.demo import claim, forge, ground, nodes
 from fleet_agent.setup.demo.screen import Screen
 from fleet_agent.setup.demo.story import Story
 
@@ -33,7 +35,7 @@ def main() -> int:
     for number in _ENDING:
         signal.signal(number, _interrupt)
     try:
-        nodes.clear(asked.dir)
+        claim.clear(asked.dir)
         return _play(asked.dir, asked.once)
     except FleetError as error:
         print(f"demo: {error}", file=sys.stderr)
@@ -47,8 +49,7 @@ def _play(wanted: Path, once: bool) -> int:
     began = time.monotonic()
     here = ground.choose(wanted)
     try:
-        ground.lay(here)
-        with nodes.running(here):
+        with claim.held(here.place), _nodes_up(here):
             screen = Screen({SOCKET_VARIABLE: here.deploy.socket})
             story = Story(here, screen)
             try:
@@ -66,7 +67,14 @@ def _play(wanted: Path, once: bool) -> int:
                 signal.pause()
         return 0
     finally:
-        nodes.remove(wanted)
+        claim.remove(wanted)
+
+
+@contextmanager
+def _nodes_up(here: ground.Ground) -> Iterator[None]:
+    ground.lay(here)
+    with nodes.running(here):
+        yield
 
 
 def _last_words(here: ground.Ground) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
 from fleet_agent import proc
@@ -85,28 +82,3 @@ def start_pipeline(ground: Ground) -> None:
             timeout_seconds=_ASK_SECONDS,
         )
         raise NodeError(f"{error.what}\n{said.text}", where=PIPELINE[1]) from error
-
-
-def clear(wanted: Path) -> None:
-    """Remove what an earlier demo left at ``wanted``. TryAgain while one still runs there."""
-    if not os.path.lexists(wanted):
-        return
-    place = wanted.resolve()
-    for root in sorted((place / "nodes").glob("*")):
-        try:
-            call.connect(str(root)).close()
-        except OSError:
-            continue  # nobody listens: it is an earlier one's
-        raise TryAgain(
-            "a demo runs there already", where=str(wanted), mend="end it with Ctrl-C first"
-        )
-    leftovers.end(place)
-    remove(wanted)
-
-
-def remove(wanted: Path) -> None:
-    """Remove the demo's place, and the link to it where it lies elsewhere."""
-    place = wanted.resolve()
-    shutil.rmtree(place, ignore_errors=True)  # what is left is removed by the next demo
-    if wanted.is_symlink():
-        wanted.unlink()
