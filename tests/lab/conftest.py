@@ -15,7 +15,7 @@ __all__ = ["fleet", "founded", "git", "lab"]
 HERE = Path(__file__).parent
 # The first test of a session may have to build the base trees.
 LIMIT_S = 900
-LAST_LINES = 25
+LAST_LINES = 12
 _labs: list[Lab] = []
 
 

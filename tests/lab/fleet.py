@@ -306,7 +306,7 @@ class Fleet:
                 if path.exists():
                     yield f"deploy {number}: {name}", _tail(path.read_text(errors="replace"))
         units = [f"--unit={pattern}" for pattern in ("fleet-*", "stand-in*")]
-        argv = ["journalctl", "--no-pager", "-o", "short-precise", "-n", "80", *units]
+        argv = ["journalctl", "--no-pager", "-o", "short-precise", "-n", "40", *units]
         for node in self.lab.nodes:
             if node.up:
                 yield f"fleet-agent on {node.name}", node.inside(argv, check=False).stdout
@@ -331,5 +331,5 @@ def _asked(find: Callable[[], _Found | None], what: str) -> _Found:
     raise LabError(f"{what}: not within {DEPLOY_LIMIT_S:g} s\n{last}")
 
 
-def _tail(text: str, lines: int = 60, characters: int = 12000) -> str:
+def _tail(text: str, lines: int = 40, characters: int = 6000) -> str:
     return "\n".join(text.splitlines()[-lines:])[-characters:]

@@ -77,10 +77,14 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text()) if path.exists() else None
 
 
+def half(name: str) -> bool:
+    """Whether a file is one that is written before it takes its place."""
+    return name.endswith(".new") or name.startswith(".fleet-agent.")
+
+
 def leftovers(journal: Any, shown: dict[str, dict[str, str]]) -> list[str]:
     """What a run that is over must not leave: half releases, saved states, units, half files."""
     left = [f"{OPT}/releases/{name}" for name in names(OPT / "releases") if name.startswith(".")]
-    left += [f"{OPT}/{name}" for name in names(OPT) if name.startswith((".", "current."))]
     left += [
         f"unit {name} {unit['ActiveState']}"
         for name, unit in shown.items()
@@ -89,8 +93,9 @@ def leftovers(journal: Any, shown: dict[str, dict[str, str]]) -> list[str]:
     over = journal is None or journal["state"] in ("confirmed", "reverted")
     if not over:
         left.append(f"the journal is {journal['state']}")
-    places = {Path(place).parent for place in sys.argv[1:]} | {UNITS}
-    left += [f"{place}/{name}" for place in places for name in names(place) if name.startswith(".")]
+    written = {Path(place).parent for place in sys.argv[1:]} | {UNITS, OPT, OPT / "node"}
+    for directory in (*written, VAR / "node"):
+        left += [f"{directory}/{name}" for name in names(directory) if half(name)]
     return sorted(left)
 
 

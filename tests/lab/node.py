@@ -20,6 +20,7 @@ from .tree import Key
 BOOT_LIMIT_S = 120.0
 SHUTDOWN_LIMIT_S = 60.0
 END_LIMIT_S = 15.0
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Joins the given cgroups, then becomes the machine: no process of it is ever outside of them.
 ENTER = 'for group in $GROUPS_OF_NODE; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 
@@ -199,7 +200,7 @@ class Node:
     ) -> Completed:
         """Run `command` as root in the machine without network or sshd, also when it is cut off."""
         enter = ["nsenter", f"--target={self.init_pid()}", "--all", "--wd=/", "--"]
-        clean = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"]
+        clean = ["env", "-i", f"PATH={PATH}", "LANG=C.UTF-8"]
         return call([*enter, *clean, *command], check=check, timeout_s=timeout_s)
 
     def init_pid(self) -> int:
