@@ -16,7 +16,7 @@ from fleet_agent.wire import Health
 HEAD: Final = ("WIZARD", "HOST", "ROLE", "MODEL", "SSH", "HEALTH", "RELEASE", "AGE")
 WHY: Final = "WHY"
 # Columns that may be shortened when the table is too wide, in this order, and to how much.
-_GIVING: Final = ((3, 10), (1, 12), (0, 10))
+_GIVING: Final = ((3, 9), (1, 10), (0, 9))
 _RELEASE_SHOWN: Final = 8
 _GAP: Final = "  "
 # With less room than this beside the row, the reason goes below it.

@@ -25,13 +25,6 @@ def wheel() -> Wheel:
     return build()
 
 
-@pytest.fixture(autouse=True)
-def _an_operator_without_git_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
-
-
 def git(directory: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "-C", directory, *arguments], check=True, capture_output=True, text=True
@@ -216,3 +209,20 @@ def test_what_git_says_about_it_is_written_as_json(tmp_path: Path, wheel: Wheel)
         "sha256": wheel.sha256,
         "wheel": f"vendor/{wheel.filename}",
     }
+
+
+def test_an_operator_whom_git_does_not_know_can_begin_too(
+    tmp_path: Path, wheel: Wheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+    ):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    init(tmp_path / "ops", THREE, wheel)
+    assert git(tmp_path / "ops", "log", "-1", "--format=%an") == "fleet-agent"
