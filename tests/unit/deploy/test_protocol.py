@@ -20,14 +20,7 @@ def test_what_is_handed_over_arrives_as_it_was() -> None:
 
 
 def test_what_an_older_or_newer_daemon_leaves_out_or_adds_is_taken() -> None:
-    line = {
-        "do": "submit",
-        "forge": "gitea",
-        "event": "push",
-        "delivery": "1",
-        "ref": "x",
-        "new": 1,
-    }
+    line = {"forge": "gitea", "event": "push", "delivery": "1", "ref": "x", "new": 1}
     assert protocol.read_as(Submission, line).hint == ""
 
 
