@@ -14,6 +14,7 @@ from fleet_agent.errors import NodeError
 from fleet_agent.release.manifest import Manifest
 
 FLEET_GROUP: Final = "fleet-agent"
+HOOK_GROUP: Final = "fleet-hook"
 _SECONDS: Final = 30.0
 _NOLOGIN: Final = "/usr/sbin/nologin"
 
@@ -50,7 +51,7 @@ def needed(manifest: Manifest) -> tuple[Account, ...]:
 def missing(manifest: Manifest) -> tuple[str, ...]:
     """The accounts and groups of a release that are not there."""
     names = [account.name for account in needed(manifest) if not _has_user(account.name)]
-    groups = [FLEET_GROUP, *(wizard.user for wizard in manifest.wizards)]
+    groups = [*_groups(manifest), *(wizard.user for wizard in manifest.wizards)]
     names += [
         f"group {group}"
         for group in dict.fromkeys(groups)
@@ -62,9 +63,10 @@ def missing(manifest: Manifest) -> tuple[str, ...]:
 def make(manifest: Manifest) -> tuple[str, ...]:
     """Make what is missing and return the names, as people read them. Raises NodeError."""
     made: list[str] = []
-    if not _has_group(FLEET_GROUP):
-        _run(["groupadd", "--system", FLEET_GROUP])
-        made.append(f"group {FLEET_GROUP}")
+    for group in _groups(manifest):
+        if not _has_group(group):
+            _run(["groupadd", "--system", group])
+            made.append(f"group {group}")
     for account in needed(manifest):
         if not _has_user(account.name):
             _run(_useradd(account))
@@ -76,6 +78,11 @@ def make(manifest: Manifest) -> tuple[str, ...]:
             _run(["usermod", "--append", "--groups", user, user])
             made.append(f"group {user}")
     return tuple(made)
+
+
+def _groups(manifest: Manifest) -> tuple[str, ...]:
+    """The groups that no account brings along."""
+    return (FLEET_GROUP, HOOK_GROUP) if manifest.orchestrator else (FLEET_GROUP,)
 
 
 def _useradd(account: Account) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fleet_agent.node import arm, back, judge
 from fleet_agent.node.act import Act, Outcome
+from fleet_agent.node.pipeline import Trial
 
 
 def run(act: Act) -> Outcome:
@@ -13,6 +14,11 @@ def run(act: Act) -> Outcome:
     if act.spec.check:
         return Outcome(evidence={"verify": "nothing was changed, so nothing is to be seen"})
     arm.hear(act)
-    evidence = judge.converged(act, judge.expected(act.spec.wanted), settle=act.journal is not None)
+    wanted = act.spec.wanted
+    changed = act.journal is not None
+    trial = Trial(act.layout, wanted) if changed else None
+    evidence = judge.converged(act, judge.expected(wanted), settle=changed)
+    if trial is not None:
+        evidence["pipeline"] = trial.result()
     arm.hear(act)
     return Outcome(evidence=evidence)

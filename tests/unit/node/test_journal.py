@@ -56,7 +56,7 @@ def put(layout: Layout, journal: Journal) -> None:
     durable.write_json(layout.journal, {"v": 1, **journal._asdict()})
 
 
-@pytest.mark.parametrize(("now", "to"), itertools.product(MOVES, MOVES))
+@pytest.mark.parametrize(("now", "to"), list(itertools.product(MOVES, MOVES)))
 def test_only_the_moves_of_the_table_are_allowed(now: str, to: str) -> None:
     if to in MOVES[now]:
         assert after(a_journal(now), to).state == to

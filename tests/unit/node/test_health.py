@@ -1,0 +1,88 @@
+"""Health is read by its body, and each way of not getting one has its reason."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fleet_agent.node import health
+
+
+@contextmanager
+def answering(path: Path, data: bytes) -> Iterator[list[bytes]]:
+    """Something that answers one connection at ``path`` with ``data``."""
+    asked: list[bytes] = []
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(65536))
+                connection.sendall(data)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        thread.join()
+
+
+def response(body: object, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\nX: y\r\n\r\n{json.dumps(body)}".encode()
+
+
+BODY = {
+    "status": "pass", "serviceId": "ezra", "running": "r" * 64, "installed": "i" * 20,
+    "releaseId": "j" * 20,
+}  # fmt: skip
+
+
+def test_a_daemon_is_asked_over_its_socket(tmp_path: Path) -> None:
+    with answering(tmp_path / "s", response(BODY)) as asked:
+        answer = health.ask(str(tmp_path / "s"))
+    assert asked[0].startswith(b"GET /health HTTP/1.1\r\n")
+    assert (answer.wizard, answer.status, answer.well) == ("ezra", "pass", True)
+    assert (answer.running, answer.installed, answer.release) == ("r" * 64, "i" * 20, "j" * 20)
+    assert answer.why == ""
+
+
+def test_a_failed_daemon_is_heard_although_its_status_is_503() -> None:
+    answer = health.read(response({**BODY, "status": "fail"}, "503 Service Unavailable"))
+    assert (answer.status, answer.well) == ("fail", False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH",
+        b"HTTP/1.1 200 OK\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\n\r\n[]",
+        b"HTTP/1.1",
+        b"\r\n\r\n{}",
+    ],
+)
+def test_what_is_not_our_daemon_is_not_taken_for_one(data: bytes) -> None:
+    answer = health.read(data)
+    assert answer.why
+    assert not answer.well
+
+
+def test_members_of_another_type_are_no_answer() -> None:
+    answer = health.read(response({"status": 1, "serviceId": ["ezra"], "running": None}))
+    assert (answer.status, answer.wizard, answer.running) == ("", "", "")
+
+
+def test_nobody_there_and_nobody_speaking_are_told(tmp_path: Path) -> None:
+    assert "no answer" in health.ask(str(tmp_path / "none")).why
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
+        assert "no answer" in health.ask(str(tmp_path / "s"), 0.05).why
