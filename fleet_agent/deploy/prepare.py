@@ -52,7 +52,7 @@ def prepare(
             where=site,
             mend="`fleet-agent init` writes one that imports ours",
         )
-    registry = registries.load(Path(tree) / REGISTRY_FILE)
+    registry = registries.load(os.path.join(tree, REGISTRY_FILE))
     limits = deploy_limits(registry.deploy.limits)
     pin = pins.read_pin(Path(tree))
     code = Path(pins_directory) / pin.sha256

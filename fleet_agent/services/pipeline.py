@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fleet_agent.deploy import plan as plans
 from fleet_agent.deploy import prepare
@@ -59,7 +60,7 @@ class Pipeline:
             state, reason = DeployState.FAILED, f"would fail: {cause.sentence()}"
         else:
             state, reason = DeployState.VERIFIED, f"would change {changed} of {len(diffs)} nodes"
-        result = {
+        result: dict[str, Any] = {
             "diffs": diffs,
             "cause": None if cause is None else cause.as_dict(),
             "touched": [],
