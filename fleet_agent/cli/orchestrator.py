@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from fleet_agent import proc
@@ -14,10 +15,10 @@ from fleet_agent.errors import CouldNotLook
 if TYPE_CHECKING:
     import argparse
 
-    from fleet_agent.registry.schema import Wizard
+    from fleet_agent.registry.schema import Registry
 
 REGISTRY_FILE: Final = "fleet.yaml"
-_CONNECT_SECONDS: Final = 10
+COMMAND: Final = "fleet-agent"
 # ssh says so when it could not connect at all; anything else is the command's own code.
 _SSH_FAILED: Final = 255
 
@@ -43,16 +44,16 @@ def elsewhere(given: str | None, words: Sequence[str], json: bool) -> int | None
         return None
     from fleet_agent.registry.source import choose, open_registry
 
-    wizard = open_registry(choose(REGISTRY_FILE)).orchestrator
-    running = proc.start(
-        [*ssh_words(wizard, [*words, "--json"] if json else words)], out=None, err=None
-    )
+    registry = open_registry(choose(REGISTRY_FILE))
+    argv = ssh_words(registry, os.getcwd(), [*words, "--json"] if json else words)
+    running = proc.start(argv, out=None, err=None)
     try:
         code = running.wait()
     except BaseException:
         proc.end(running)
         raise
     if code == _SSH_FAILED:
+        wizard = registry.orchestrator
         raise CouldNotLook(
             f"ssh did not reach the orchestrator {wizard.name}",
             where=wizard.host,
@@ -61,14 +62,27 @@ def elsewhere(given: str | None, words: Sequence[str], json: bool) -> int | None
     return code
 
 
-def ssh_words(wizard: Wizard, words: Sequence[str]) -> list[str]:
-    """The command line that runs ``fleet-agent WORDS`` on the machine of ``wizard``."""
-    ssh = wizard.ssh
-    options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_SECONDS}"]
-    if ssh.port != 22:
-        options += ["-p", str(ssh.port)]
-    if ssh.proxy_jump:
-        options += ["-J", ssh.proxy_jump]
-    target = f"{ssh.user}@{wizard.host}" if ssh.user else wizard.host
-    # ssh joins words with blanks and the other side's shell takes them apart again.
-    return ["ssh", *options, "--", target, shlex.join(["fleet-agent", *words])]
+def ssh_words(registry: Registry, checkout: str, words: Sequence[str]) -> list[str]:
+    """The command line that runs ``fleet-agent WORDS`` on the orchestrator of ``registry``.
+
+    Key, user, options and host keys are those of the bootstrap, where ``checkout`` remembers one;
+    else ssh's own configuration says who logs in, and that account must be root's or a member's of
+    the group fleet-agent.
+    """
+    from pathlib import Path
+
+    from fleet_agent.setup import hostkeys, remembered
+    from fleet_agent.setup.git import WorkTree
+    from fleet_agent.setup.machines import machines, orchestrator_of
+
+    pins = Path(checkout, hostkeys.FILE)
+    way = replace(
+        remembered.recall(WorkTree(Path(checkout))),
+        known_hosts=str(pins) if pins.exists() else "",
+        default_user="",
+    )
+    login = orchestrator_of(machines(registry, way)).login
+    # A user whom the bootstrap knew may become root; another one is taken as it is.
+    if login.user:
+        return login.command(COMMAND, *words)
+    return [*login.argv(), shlex.join([COMMAND, *words])]

@@ -55,7 +55,7 @@ def machines(registry: Registry, access: Access) -> tuple[Machine, ...]:
         login = Login(
             name=f"{label} ({host})",
             host=host.strip("[]"),
-            user=access.user(host.strip("[]")),
+            user=access.user(host.strip("[]")) or ssh.user or "",
             port=ssh.port,
             proxy_jump=ssh.proxy_jump or "",
             identity=access.identity,

@@ -163,8 +163,9 @@ def test_beside_a_fleet_yaml_the_orchestrator_is_asked_over_ssh(
     from fleet_agent.cli.orchestrator import ssh_words
     from fleet_agent.registry.source import choose, open_registry
 
-    wizard = open_registry(choose(str(tmp_path / "fleet.yaml"))).orchestrator
-    words = ssh_words(wizard, ["deploy", "--ref", "a b;c"])
+    registry = open_registry(choose(str(tmp_path / "fleet.yaml")))
+    words = ssh_words(registry, str(tmp_path), ["deploy", "--ref", "a b;c"])
     assert words[0] == "ssh" and "BatchMode=yes" in words
-    assert words[words.index("--") + 1 :] == ["op@192.0.2.10", "fleet-agent deploy --ref 'a b;c'"]
+    assert words[-2:] == ["192.0.2.10", "sudo -n -- fleet-agent deploy --ref 'a b;c'"]
+    assert words[words.index("-l") + 1] == "op"
     assert words[words.index("-p") + 1] == "2222"

@@ -49,9 +49,10 @@ def test_the_operator_logs_in_by_port_jump_key_and_options() -> None:
     assert by_label["ezra+miriam"].command("echo", "a b")[-1] == "echo 'a b'"
 
 
-def test_without_a_user_ssh_decides_who_logs_in() -> None:
-    argv = machines(FLEET, Access({}, default_user=""))[0].login.argv()
-    assert "-l" not in argv
+def test_without_a_user_the_registry_or_ssh_says_who_logs_in() -> None:
+    first, second, *_ = machines(FLEET, Access({}, default_user=""))
+    assert "-l" not in first.login.argv()
+    assert second.login.user == "ops"
 
 
 def test_the_orchestrator_logs_in_as_the_deploy_user() -> None:
