@@ -28,7 +28,7 @@ _NETWORK: Final = (
     "could not resolve", "connection refused", "connection reset", "connection timed out",
     "connection closed", "operation timed out", "no route to host", "network is unreachable",
     "the remote end hung up", "early eof", "broken pipe", "temporary failure", "did not end within",
-    "returned error: 5",
+    "returned error: 5", "empty reply",
 )  # fmt: skip
 
 

@@ -89,7 +89,8 @@ class _Judged:
         if kind != "tag":
             return self.skip(f"{text(kind)} {text(ref)} was made; only a pushed tag deploys", ref)
         hint = text(self._payload.get("sha"))
-        return self._tag(ref, hint if refs.is_object_id(hint) else "", twin=twins)
+        usable = refs.is_object_id(hint) and not refs.is_zeros(hint)
+        return self._tag(ref, hint if usable else "", twin=twins)
 
     def _tag(self, tag: str, hint: str, *, twin: bool) -> Verdict:
         if not refs.is_ref_name(tag):

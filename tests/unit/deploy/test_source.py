@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -139,6 +141,28 @@ def test_a_fetch_that_fails_says_where_and_keeps_a_password_to_itself(source: So
     assert "127.0.0.1:9" in str(caught.value) and "s3cret" not in str(caught.value)
     with pytest.raises(FetchError, match="no repository is configured"):
         source.fetch("", 30)
+
+
+def test_a_fetch_that_the_network_broke_is_tried_once_more(source: Source) -> None:
+    tries = 0
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            nonlocal tries
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+                tries += 1
+
+        thread = threading.Thread(target=hang_up, daemon=True)
+        thread.start()
+        with pytest.raises(FetchError):
+            source.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/x.git", 30)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(30)
+    assert tries == 2
 
 
 def test_an_environment_for_git_that_is_not_ours_is_not_taken(
