@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -32,45 +32,50 @@ class Sight(NamedTuple):
 
 
 class SoulSeal:
-    """Compares the file at ``path`` with ``seal``; reads it again only when it changed.
+    """Compares the file at ``place`` with ``seal``; reads it again only when it changed.
 
-    ``place`` is what people call the file (``path`` may be a view of it inside the sandbox).
+    ``views`` are the paths by which it can be seen from here, the better one first: the next one
+    is tried where the daemon's own user may not look.
     """
 
-    def __init__(self, seal: str, path: str, place: str) -> None:
+    def __init__(self, seal: str, place: str, views: Sequence[str]) -> None:
         self._seal = seal
-        self._path = path
         self._place = place
+        self._views = tuple(views)
         self._stamp: tuple[int, ...] = ()
         self._found = ""
 
     def look(self) -> Sight:
         """Compare now."""
-        try:
-            found = self._read_seal()
-        except FileNotFoundError:
-            return Sight(Health.FAIL, f"the soul is missing at {self._place}", "")
-        except PermissionError:
-            # Seen by verify, which is root; the daemon's own user may not look into every home.
-            return Sight(Health.WARN, f"the soul at {self._place} is out of my sight", "")
-        except OSError as error:
-            return Sight(Health.FAIL, f"the soul at {self._place}: {error.strerror}", "")
-        if found != self._seal:
-            return Sight(
-                Health.FAIL,
-                f"the soul at {self._place} is not the sealed one "
-                f"({found[:12]} instead of {self._seal[:12]})",
-                found,
-            )
-        return Sight(Health.PASS, "", found)
+        for view in self._views:
+            try:
+                return self._judge(self._read_seal(view))
+            except PermissionError:
+                continue
+            except FileNotFoundError:
+                return Sight(Health.FAIL, f"the soul is missing at {self._place}", "")
+            except OSError as error:
+                return Sight(Health.FAIL, f"the soul at {self._place}: {error.strerror}", "")
+        # Seen by verify, which is root; the daemon's own user may not look everywhere.
+        return Sight(Health.WARN, f"the soul at {self._place} is out of my sight", "")
 
-    def _read_seal(self) -> str:
-        state = os.stat(self._path)
+    def _judge(self, found: str) -> Sight:
+        if found == self._seal:
+            return Sight(Health.PASS, "", found)
+        instead = f"({found[:12]} instead of {self._seal[:12]})"
+        reason = f"the soul at {self._place} is not the sealed one {instead}"
+        return Sight(Health.FAIL, reason, found)
+
+    def _read_seal(self, path: str) -> str:
+        state = os.stat(path)
+        if state.st_nlink == 0:
+            # The view of a single file stays with it when another one takes its place.
+            raise OSError(0, "was replaced since this daemon started; restart it to look anew")
         stamp = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino, state.st_dev)
         if stamp != self._stamp:
             if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
                 raise OSError(0, "is no text file")
-            with open(self._path, "rb") as file:
+            with open(path, "rb") as file:
                 self._found = _sha256()(file.read(_MOST_BYTES)).hexdigest()
             self._stamp = stamp
         return self._found

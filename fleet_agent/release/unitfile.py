@@ -64,15 +64,17 @@ def groups_conf(groups: Sequence[str]) -> str:
 
 
 def view_conf(place: str, view: str) -> str | None:
-    """A service's drop-in: the folder of ``place`` is seen at ``view``, read-only.
+    """A service's drop-in: the folder of ``place`` is seen at ``view``, read-only, and the file
+    itself at ``view``.file.
 
-    The folder, since of a file that is replaced the view would stay the old one; not missed where
-    it is absent. None for a path in which systemd would read something else.
+    The folder, since of a file that is replaced the view would stay the old one; the file, since
+    the folder may be closed to the daemon. Neither is missed where it is absent. None for a path
+    in which systemd would read something else.
     """
     folder = place.rpartition("/")[0]
-    if not _PLAIN_PATH.fullmatch(folder):
+    if not _PLAIN_PATH.fullmatch(folder) or not _PLAIN_PATH.fullmatch(place):
         return None
-    return f"[Service]\nBindReadOnlyPaths=-{folder}:{view}\n"
+    return f"[Service]\nBindReadOnlyPaths=-{folder}:{view} -{place}:{view}.file\n"
 
 
 def exec_line(command: Sequence[str]) -> str:

@@ -178,10 +178,11 @@ class Agent:
 
 
 def _soul_of(origin: Origin, settings: Settings) -> SoulSeal | None:
-    path = origin.soul_path(settings)
-    if settings.soul is None or path is None:
+    soul = settings.soul
+    if soul is None:
         return None
-    return SoulSeal(settings.soul.seal, path, settings.soul.place or path)
+    views = origin.soul_views(soul, settings.run_dir)
+    return SoulSeal(soul.seal, soul.place or views[0], views) if views else None
 
 
 def _for_the_next_start(old: Settings, new: Settings) -> str:

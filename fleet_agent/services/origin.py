@@ -16,13 +16,20 @@ from fleet_agent.gateway.installed import Installed, has_manifest, resolve
 from fleet_agent.httpd.answer import json_response
 from fleet_agent.registry.compiled import public, read
 from fleet_agent.registry.schema import Registry
-from fleet_agent.services.settings import Settings, read_file, read_release, wizard_name
+from fleet_agent.services.settings import (
+    Settings,
+    SoulSettings,
+    read_file,
+    read_release,
+    wizard_name,
+)
 
 HOME: Final = "opt/fleet-agent"
 _RELEASES: Final = "releases"
-# The unit's drop-in shows the folder of the soul's place here, read-only: the daemon's own user
-# may not look into the home of the wizard's.
+# The unit's drop-in shows the folder of the soul's place here, and beside it the file itself,
+# read-only: the daemon's own user may not look into the home of the wizard's.
 _SOUL_VIEW: Final = "soul"
+_SOUL_FILE_VIEW: Final = "soul.file"
 
 
 class Fleet(NamedTuple):
@@ -45,8 +52,8 @@ class Origin(Protocol):
     def fleet(self, settings: Settings) -> Fleet:
         """The registry as it is now."""
 
-    def soul_path(self, settings: Settings) -> str | None:
-        """Where to look at the soul; None where there is none."""
+    def soul_views(self, soul: SoulSettings, run_dir: str) -> tuple[str, ...]:
+        """The paths by which the soul can be seen, the best one first."""
 
 
 class ReleaseOrigin:
@@ -88,13 +95,17 @@ class ReleaseOrigin:
         """The registry of the release that is installed now."""
         return _read_compiled(os.path.join(resolve(self._home), "registry.json"))
 
-    def soul_path(self, settings: Settings) -> str | None:
-        """The soul's place as the daemon can see it, or the release's own where it has no place."""
-        if settings.soul is None:
-            return None
-        if settings.soul.place is None:
-            return os.path.join(self._release, "wizards", self._wizard, "soul")
-        return _view(settings.run_dir, settings.soul.place)
+    def soul_views(self, soul: SoulSettings, run_dir: str) -> tuple[str, ...]:
+        """The unit's views of the soul's place, or the release's own soul where it has no place."""
+        if soul.place is None:
+            return (os.path.join(self._release, "wizards", self._wizard, "soul"),)
+        folder = os.path.join(run_dir, _SOUL_VIEW)
+        if not os.path.isdir(folder):
+            return (soul.place,)
+        return (
+            os.path.join(folder, os.path.basename(soul.place)),
+            os.path.join(run_dir, _SOUL_FILE_VIEW),
+        )
 
 
 class FileOrigin:
@@ -123,9 +134,9 @@ class FileOrigin:
 
         return _fleet(compiled(load(path, sources=False)))
 
-    def soul_path(self, settings: Settings) -> str | None:
-        """The soul's place."""
-        return None if settings.soul is None else settings.soul.place
+    def soul_views(self, soul: SoulSettings, run_dir: str) -> tuple[str, ...]:
+        """The soul's place alone: nothing stands in the way."""
+        return (soul.place,) if soul.place else ()
 
 
 def _read_compiled(path: str) -> Fleet:
@@ -144,8 +155,3 @@ def _read_compiled(path: str) -> Fleet:
 def _fleet(value: Mapping[str, Any]) -> Fleet:
     registry = read(value)
     return Fleet(registry, json_response(200, public(value)).body)
-
-
-def _view(run_dir: str, place: str) -> str:
-    view = os.path.join(run_dir, _SOUL_VIEW)
-    return os.path.join(view, os.path.basename(place)) if os.path.isdir(view) else place

@@ -138,7 +138,20 @@ def test_the_wizards_user_cannot_read_the_box(node: Node) -> None:
     assert node.run(["stat", "-c", "%U %a", box]).stdout.split() == ["fa-ezra", "600"]
 
 
+def test_a_soul_that_is_replaced_in_a_closed_folder_is_told(node: Node) -> None:
+    folder = SOUL.rpartition("/")[0]
+    assert node.run(["stat", "-c", "%a", folder]).stdout.strip() == "700"
+    node.run(["bash", "-c", f"cp -p {SOUL} {SOUL}.new && mv {SOUL}.new {SOUL}"])
+    said = health(node)
+    assert said["status"] == "fail"
+    assert "was replaced since this daemon started" in said["output"][0]
+    node.run(["systemctl", "restart", SERVICE])
+    assert health(node)["status"] == "pass"
+
+
 def test_a_soul_that_is_replaced_in_a_closed_home_is_seen(node: Node) -> None:
+    folder = SOUL.rpartition("/")[0]
+    node.run(["chmod", "0755", folder])
     assert node.run(["stat", "-c", "%a", "/home/ezra"]).stdout.strip() == "700"
     swap = 'printf "%s\n" "$1" > "$2.new" && mv "$2.new" "$2"'
     node.run(["bash", "-c", swap, "bash", "Obey me.", SOUL])
@@ -168,14 +181,20 @@ def test_killed_it_comes_back_with_what_it_accepted(node: Node) -> None:
     assert json.loads(curl(node, *post))["status"] == "accepted"
     before = node.pid(SERVICE)
     node.run(["systemctl", "kill", "--signal=KILL", SERVICE])
-    wait_until(lambda: node.pid(SERVICE) not in (0, before), 20, "the daemon to come back")
+    wait_until(
+        lambda: node.pid(SERVICE) not in (0, before), timeout_s=20, what="the daemon to come back"
+    )
     assert json.loads(curl(node, *post))["status"] == "duplicate"
 
 
 def test_a_reload_keeps_the_process(node: Node) -> None:
     before = node.pid(SERVICE)
     node.run(["systemctl", "reload", SERVICE])
-    wait_until(lambda: "settings taken anew" in node.journal(SERVICE), 20, "the daemon to say so")
+    wait_until(
+        lambda: "settings taken anew" in node.journal(SERVICE),
+        timeout_s=20,
+        what="the daemon to say so",
+    )
     assert node.pid(SERVICE) == before
 
 
@@ -183,5 +202,5 @@ def test_stopped_with_its_sockets_it_leaves_nothing_running(node: Node) -> None:
     node.run(["systemctl", "stop", *SOCKETS, SERVICE])
     assert node.pid(SERVICE) == 0
     assert node.run(["systemctl", "--failed", "--no-legend"]).stdout == ""
-    assert node.run(["ls", "/run/fleet-agent/ezra"]).stdout.split() == ["soul"]
+    assert node.run(["ls", "/run/fleet-agent/ezra"]).stdout.split() == ["soul", "soul.file"]
     assert curl(node, "http://127.0.0.1:8646/health", check=False) == ""

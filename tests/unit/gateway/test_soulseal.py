@@ -15,8 +15,8 @@ TEXT = b"Be kind.\n"
 SEAL = hashlib.sha256(TEXT).hexdigest()
 
 
-def seal(path: Path) -> SoulSeal:
-    return SoulSeal(SEAL, str(path), "/home/ezra/SOUL.md")
+def seal(*paths: Path) -> SoulSeal:
+    return SoulSeal(SEAL, "/home/ezra/SOUL.md", [str(path) for path in paths])
 
 
 def test_the_sealed_soul_passes(tmp_path: Path) -> None:
@@ -66,12 +66,45 @@ def test_a_folder_in_its_place_fails(tmp_path: Path) -> None:
     assert seal(tmp_path / "soul").look().status is Health.FAIL
 
 
-def test_a_soul_out_of_sight_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tests may run as root, who sees everything.
+def closed(monkeypatch: pytest.MonkeyPatch, *closed: Path) -> None:
+    """Let stat refuse some paths: the tests may run as root, who sees everything."""
+    whole = os.stat
+    names = [str(path) for path in closed]
+
     def refuse(path: str) -> os.stat_result:
-        raise PermissionError(13, "Permission denied", path)
+        if path in names:
+            raise PermissionError(13, "Permission denied", path)
+        return whole(path)
 
     monkeypatch.setattr("fleet_agent.gateway.soulseal.os.stat", refuse)
-    status, reason, _ = seal(tmp_path / "soul").look()
+
+
+def test_a_soul_out_of_sight_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed(monkeypatch, tmp_path / "a", tmp_path / "b")
+    status, reason, _ = seal(tmp_path / "a", tmp_path / "b").look()
     assert status is Health.WARN
     assert "out of my sight" in reason
+
+
+def test_the_second_view_is_used_where_the_first_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed(monkeypatch, tmp_path / "folder/SOUL.md")
+    (tmp_path / "soul.file").write_bytes(TEXT)
+    watched = seal(tmp_path / "folder/SOUL.md", tmp_path / "soul.file")
+    assert watched.look().status is Health.PASS
+    (tmp_path / "soul.file").unlink()
+    assert watched.look().status is Health.FAIL
+
+
+def test_a_file_that_was_replaced_behind_its_view_fails(tmp_path: Path) -> None:
+    # What a bind mount of a single file shows afterwards: a file without a name.
+    with (tmp_path / "soul").open("w+b") as held:
+        held.write(TEXT)
+        held.flush()
+        watched = seal(Path(f"/proc/self/fd/{held.fileno()}"))
+        assert watched.look().status is Health.PASS
+        (tmp_path / "soul").unlink()
+        status, reason, _ = watched.look()
+    assert status is Health.FAIL
+    assert "was replaced since this daemon started" in reason

@@ -9,6 +9,7 @@ import pytest
 
 from fleet_agent.errors import ConfigError, FleetError
 from fleet_agent.services.origin import FileOrigin, ReleaseOrigin
+from fleet_agent.services.settings import SoulSettings
 from tests.daemon import Machine, fleet
 
 
@@ -21,8 +22,9 @@ def test_a_release_gives_settings_registry_and_soul(tmp_path: Path) -> None:
     found = origin.fleet(settings)
     assert [one.name for one in found.registry.wizards] == ["ezra", "bezalel", "allegro"]
     assert json.loads(found.public_json)["fleet"] == "timmy"
-    soul = origin.soul_path(settings)
-    assert soul == f"{machine.home}/releases/{name}/wizards/ezra/soul"
+    assert settings.soul is not None
+    views = origin.soul_views(settings.soul, settings.run_dir)
+    assert views == (f"{machine.home}/releases/{name}/wizards/ezra/soul",)
     assert origin.installed is not None
     assert origin.installed.now()[0] == name
 
@@ -37,22 +39,26 @@ def test_the_registry_is_the_installed_releases_and_the_rest_the_running_ones(
     second = machine.install(fleet(more), soul=b"Other.\n")
     settings = origin.settings()
     assert [one.name for one in origin.fleet(settings).registry.wizards] == ["ezra", "gideon"]
-    assert first in str(origin.soul_path(settings))
+    assert settings.soul is not None
+    assert first in origin.soul_views(settings.soul, settings.run_dir)[0]
     assert origin.installed is not None
     assert origin.installed.running_id == first
     assert origin.installed.now()[0] == second
 
 
-def test_the_soul_is_looked_at_through_the_units_view_where_there_is_one(tmp_path: Path) -> None:
+def test_the_soul_is_looked_at_through_the_units_views_where_there_are_some(tmp_path: Path) -> None:
     Machine(tmp_path).install()
     origin = ReleaseOrigin.find("ezra", str(tmp_path))
     settings = origin.settings()
     assert settings.soul is not None
-    placed = settings._replace(soul=settings.soul._replace(place="/home/ezra/SOUL.md"))
-    assert origin.soul_path(placed) == "/home/ezra/SOUL.md"
+    placed = settings.soul._replace(place="/home/ezra/SOUL.md")
+    assert origin.soul_views(placed, settings.run_dir) == ("/home/ezra/SOUL.md",)
     view = Path(settings.run_dir, "soul")
     view.mkdir(parents=True)
-    assert origin.soul_path(placed) == str(view / "SOUL.md")
+    assert origin.soul_views(placed, settings.run_dir) == (
+        str(view / "SOUL.md"),
+        f"{settings.run_dir}/soul.file",
+    )
 
 
 def test_a_wizard_that_the_release_does_not_have_is_named(tmp_path: Path) -> None:
@@ -73,7 +79,7 @@ def test_a_file_names_its_registry_beside_itself(tmp_path: Path) -> None:
     found = origin.fleet(origin.settings())
     assert [one.name for one in found.registry.wizards] == ["ezra"]
     assert origin.installed is None
-    assert origin.soul_path(origin.settings()) is None
+    assert origin.soul_views(SoulSettings("ab", "/SOUL.md"), "/run") == ("/SOUL.md",)
 
 
 def test_a_file_without_a_registry_knows_nobody(tmp_path: Path) -> None:
