@@ -27,8 +27,9 @@ REQUIRED: Final = ("from", "to", "type", "payload", "timestamp")
 OPTIONAL: Final = ("id", "in_reply_to", "ttl", "hops", "traceparent")
 _KNOWN: Final = frozenset(REQUIRED + OPTIONAL)
 
+# As the registry has them (registry.rules, which a daemon does not load).
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,28}\Z")
-_CAPABILITY: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}\Z")
+_CAPABILITY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}\Z")
 # Without a dot: it separates id, time and body in what a Standard Webhooks signature covers.
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:@=+-]{0,127}\Z")
 # W3C Trace Context, version 00; later versions may only add behind it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from fleet_agent.bus.message import OPTIONAL, REQUIRED, TABLE, Bounds, MessageRefused, check
 from fleet_agent.bus.strictjson import NotStrictJson
 from fleet_agent.limits import Limits
+from fleet_agent.registry import rules
+from fleet_agent.yamlfile.spot import Wrong
 
 NOW = 1_770_091_506.0  # 2026-02-03T04:05:06Z
 BOUNDS = Bounds.of(Limits())
@@ -133,10 +136,32 @@ def test_a_response_says_what_it_answers() -> None:
 
 
 @pytest.mark.parametrize(
-    "to", ["capability:", "capability:A", "capability: x", "capability:*", "**"]
+    "to", ["capability:", "capability:.", "capability: x", "capability:*", "**"]
 )
 def test_a_capability_has_a_name(to: str) -> None:
     assert refusal(to=to).where == "to"
+
+
+@given(st.text("aZ09-_.:/ é\n", max_size=70))
+def test_names_and_capabilities_are_the_registrys(text: str) -> None:
+    assert accepted("from", text) == allowed(rules.name, text)
+    assert accepted("to", "capability:" + text) == allowed(rules.capability, text)
+
+
+def accepted(field: str, text: str) -> bool:
+    try:
+        accept(**{field: text})
+    except MessageRefused as error:
+        assert error.where == field
+        return False
+    return True
+
+
+def allowed(rule: Callable[[str], str], text: str) -> bool:
+    try:
+        return rule(text) == text
+    except Wrong:
+        return False
 
 
 @pytest.mark.parametrize("kind", ["", "Request", "reply", "request ", "x" * 1000])
