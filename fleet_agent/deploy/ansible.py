@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fleet_agent.deploy.plan import NodePlan, Plan, operator_tasks
+from fleet_agent.deploy.plan import FORWARD, NodePlan, Plan, operator_tasks
 
 EVENTS_FD_VARIABLE: Final = "FLEET_AGENT_EVENTS_FD"
 PLAYBOOKS_VARIABLE: Final = "FLEET_AGENT_PLAYBOOKS"
@@ -71,6 +71,7 @@ def configuration(ways: Ways, plan: Plan) -> str:
     return f"""\
 [defaults]
 forks = {forks}
+any_errors_fatal = {plan.mode == FORWARD}
 gathering = explicit
 roles_path = {ways.playbooks}/roles
 action_plugins = {ways.playbooks}/plugins/action

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleet_agent.deploy import ansible
 from fleet_agent.deploy.ansible import Ways
-from fleet_agent.deploy.plan import NodePlan
+from fleet_agent.deploy.plan import BACK, NodePlan
 
 from .test_plan import a_plan
 
@@ -25,6 +25,15 @@ def test_forks_are_never_fewer_than_nodes(tmp_path: Path) -> None:
     many = tuple(NodePlan(f"192.0.2.{n}", (f"w{n}",), False) for n in range(1, 101))
     text = ansible.configuration(WAYS, replace(a_plan(tmp_path), nodes=many))
     assert "forks = 100\n" in text
+
+
+def test_one_failed_host_ends_the_way_forward_for_all_and_never_the_way_back(
+    tmp_path: Path,
+) -> None:
+    # In the configuration: as a template in the play, Ansible takes its text for true.
+    assert "any_errors_fatal = True\n" in ansible.configuration(WAYS, a_plan(tmp_path))
+    back = replace(a_plan(tmp_path), mode=BACK)
+    assert "any_errors_fatal = False\n" in ansible.configuration(WAYS, back)
 
 
 def test_host_keys_are_pinned_and_keep_alives_set(tmp_path: Path) -> None:
