@@ -1,6 +1,6 @@
 """A Git server on the operator's side: a real sshd, bare repositories, a Gitea's webhooks.
 
-The user `git` exists only in the operator's namespace, by an /etc/passwd of its own.
+The user `git` exists only for this sshd and what it starts, by an /etc of their own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any, Self
 from .lab import Lab
 from .network import OPERATOR_V4, OPERATOR_V6
 from .shell import Completed, LabError, call, wait_until
-from .sweep import NETNS_ETC
 
 GIT_UID = 64077
 OWNER = "timmy"
@@ -145,7 +144,6 @@ class GitServer:
             shutil.copy(HERE / script, self.place / script)
         self.log.touch()
         os.chown(self.log, GIT_UID, GIT_UID)
-        self._know_git_user()
         self.host_key = make_key(self.place / "host_key", "lab-git")
         known = "".join(f"{host} {self.host_key}\n" for host in (OPERATOR_V4, OPERATOR_V6))
         (self.place / "known_hosts").write_text(known)
@@ -155,7 +153,7 @@ class GitServer:
         config.write_text(filled)
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         sshd = ["/usr/sbin/sshd", "-D", "-f", str(config), "-E", str(self.sshd_log)]
-        argv = self.lab.operator_argv(sshd)
+        argv = self.lab.operator_argv(self._with_git_user(sshd))
         self._sshd = subprocess.Popen(argv, stdin=subprocess.DEVNULL, start_new_session=True)
         wait_until(self._listening, timeout_s=START_LIMIT_S, what="start of the Git server's sshd")
         return self
@@ -211,9 +209,17 @@ class GitServer:
             raise LabError(f"the Git server's sshd ended\n{said}")
         return ":22 " in self.lab.operator(["ss", "-Hltn"]).stdout
 
-    def _know_git_user(self) -> None:
-        """Give the operator's namespace a user `git`; `ip netns exec` puts the file over /etc."""
-        etc = NETNS_ETC / self.lab.network.operator
-        etc.mkdir(parents=True, exist_ok=True)
+    def _with_git_user(self, argv: list[str]) -> list[str]:
+        """The command line of `argv` with a user `git` in its /etc, and in nobody else's.
+
+        All of /etc is overlaid: a file mounted over /etc/passwd would be gone as soon as somebody
+        on this machine replaces /etc/passwd, as useradd does.
+        """
+        upper, work = self.place / "etc", self.place / "etc-work"
+        for directory in (upper, work):
+            directory.mkdir()
         line = f"git:*:{GIT_UID}:{GIT_UID}:lab:{self.place}:/bin/sh\n"
-        (etc / "passwd").write_text(Path("/etc/passwd").read_text() + line)
+        (upper / "passwd").write_text(Path("/etc/passwd").read_text() + line)
+        layers = f"lowerdir=/etc,upperdir={upper},workdir={work}"
+        overlay = f"mount -t overlay lab-git -o {layers} /etc && exec \"$@\""
+        return ["unshare", "--mount", "sh", "-c", overlay, "sh", *argv]

@@ -10,7 +10,6 @@ from pathlib import Path
 from . import cgroups
 from .shell import LabError, call, mounts_below, wait_until
 
-NETNS_ETC = Path("/etc/netns")
 NSPAWN = Path("/run/systemd/nspawn")
 END_LIMIT_S = 15.0
 
@@ -27,7 +26,6 @@ def sweep(lab: str, place: Path) -> None:
     cgroups.remove(groups)
     for space in spaces:
         call(["ip", "netns", "delete", space])
-        shutil.rmtree(NETNS_ETC / space, ignore_errors=True)
     for leftover in NSPAWN.glob(f"*/{prefix}*"):
         shutil.rmtree(leftover, ignore_errors=True)
     for part in ("nodes", "git"):
@@ -44,7 +42,7 @@ def leftovers(lab: str, place: Path) -> list[str]:
     found += [f"cgroup {group}" for group in groups]
     found += [f"process {pid} in {group}" for group in groups for pid in cgroups.pids(group)]
     found += [f"mount {mount}" for mount in mounts(prefix, place)]
-    directories = [place / "nodes", place / "git", *NETNS_ETC.glob(f"{prefix}*")]
+    directories = [place / "nodes", place / "git"]
     directories += NSPAWN.glob(f"*/{prefix}*")
     found += [f"directory {path}" for path in directories if path.exists()]
     return found

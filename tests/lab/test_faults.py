@@ -12,7 +12,7 @@ from .content import Registry
 from .fleet import Fleet, Pushed, until
 from .node import Node
 
-CONFIRM_S = 15
+CONFIRM_S = 30
 SETTLE_S = 6
 
 
