@@ -276,5 +276,5 @@ def _refuse_unknown(value: Mapping[str, Any]) -> None:
     field = next(name for name in value if name not in _KNOWN)
     near = get_close_matches(field[:60], sorted(_KNOWN), n=1)
     mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(REQUIRED + OPTIONAL)}"
-    shown = field if field.isprintable() and len(field) <= 60 else ascii(field[:60])
+    shown = field if field and field.isprintable() and len(field) <= 60 else ascii(field[:60])
     raise MessageRefused("is an unknown field", field=shown, mend=mend)

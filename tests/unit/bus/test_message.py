@@ -89,6 +89,7 @@ def test_an_unknown_field_is_refused_with_its_near_miss(field: str, near: str) -
 def test_an_unknown_field_near_nothing_lists_what_is_known() -> None:
     assert "traceparent" in refusal(**{"\u202ex" * 90: 1}).mend
     assert refusal(**{"\u202ex": 1}).where == r"'\u202ex'"
+    assert refusal(**{"": 1}).where == "''"
 
 
 @pytest.mark.parametrize("payload", [None, "text", 7, 1.5, True, [], {}, {"deep": [{"er": 1}]}])
