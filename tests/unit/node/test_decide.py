@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ RUNTIME = Ref("fleet-wizard@ezra.service")
 NOWHERE = ToPlace((), ())
 
 
-def settled(manifest: Manifest, **changes: object) -> Present:
+def settled(manifest: Manifest, **changes: Any) -> Present:
     """A node on which all is as ``manifest`` wants it, placed before everything was started."""
     digests = {wish.ref: wish.digest for wish in wishes(manifest)}
     present = Present(
@@ -58,7 +59,7 @@ def settled(manifest: Manifest, **changes: object) -> Present:
     return present._replace(**changes)
 
 
-def with_state(present: Present, ref: Ref, **changes: object) -> Present:
+def with_state(present: Present, ref: Ref, **changes: Any) -> Present:
     states = {**present.states, ref: present.states[ref]._replace(**changes)}
     return present._replace(states=states)
 

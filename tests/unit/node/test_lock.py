@@ -48,7 +48,8 @@ def held_by(
     finally:
         other.kill()
         other.wait()
-        other.stdout.close()
+        if other.stdout is not None:
+            other.stdout.close()
 
 
 def me(deploy: int, nonce: str = NONCE) -> lock.Holder:

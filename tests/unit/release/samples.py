@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from fleet_agent.registry.schema import FileSpec, Listen, Runtime, Soul, Wizard
 from fleet_agent.release.build import Built, Hook, WizardSource, build
@@ -27,7 +28,7 @@ UNITS = {
 }
 
 
-def wizard(name: str = "ezra", port: int = 8646, **changes: object) -> Wizard:
+def wizard(name: str = "ezra", port: int = 8646, **changes: Any) -> Wizard:
     """A wizard with a soul, a file and a process of its own."""
     entry = Wizard(
         name=name,
