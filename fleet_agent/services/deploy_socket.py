@@ -131,9 +131,14 @@ class SocketServer:
             self._answered(connection)
             _log.warning("fleet-deploy's socket: a caller could not be looked at: %s", error)
             return
-        threading.Thread(
-            target=self._serve, args=(connection, caller), name="deploy-client", daemon=True
-        ).start()
+        try:
+            threading.Thread(
+                target=self._serve, args=(connection, caller), name="deploy-client", daemon=True
+            ).start()
+        except RuntimeError as error:  # no more threads: one client goes away, the others stay
+            self._places.release()
+            connection.close()
+            _log.error("fleet-deploy's socket: %s", error)
 
     def _serve(self, connection: socket.socket, caller: Caller) -> None:
         try:

@@ -197,15 +197,15 @@ class Words:
             events, position = live.read(self.paths.run(entry.id), position)
             if told is None or (told.state, told.commit) != (entry.state, entry.commit):
                 if not ended:
-                    yield {"ok": True, "deploy": entry.summary(), "position": list(position)}
+                    yield {"ok": True, "deploy": entry.summary()}
                 told = entry
-            for event in events:
+            for event in events[:-1]:
                 yield {"ok": True, "event": event}
+            if events:
+                yield {"ok": True, "event": events[-1], "position": list(position)}
             if ended and not events:
                 yield {"ok": True, "deploy": entry.whole(), "done": True}
                 return
-            if events:
-                yield {"ok": True, "position": list(position)}
             if events or time.monotonic() - beat >= _BEAT_SECONDS:
                 beat = time.monotonic()
                 if not events:

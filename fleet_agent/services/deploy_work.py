@@ -212,7 +212,16 @@ class Worker:
         for number in numbers[:-keep]:
             if now is None or number != now.deploy:
                 checkout.remove(self.paths.run(number))
-                self.source.forget(number)
+                if not self._may_go_back_to(number):
+                    self.source.forget(number)
+
+    def _may_go_back_to(self, number: int) -> bool:
+        try:
+            with self.queue.reading() as db:
+                entry = history.get(db, number)
+        except RequestError:
+            return False  # a folder that no deploy of this history made
+        return entry.ran and entry.state is DeployState.VERIFIED
 
 
 def _maybe_touched(directory: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,3 +285,32 @@ def test_in_any_order_no_push_is_tried_twice_when_every_deploy_is_rolled_back(
 def test_the_recordings_are_all_here() -> None:
     assert (len(recordings("gitea")), len(recordings("gogs"))) == (28, 5)
     assert json.loads(recordings("gitea")[0].body)["ref"] == "refs/heads/main"
+
+
+@pytest.mark.parametrize(
+    ("world", "final"),
+    [(("gitea", "v1.0.0"), ["c0"]), (("gitea", "v1.0.1"), ["c1"]), (("gogs", "v1.0.0"), ["c0"])],
+    indirect=["world"],
+)
+@pytest.mark.parametrize("how", ["verified", "rolled_back"])
+def test_all_at_once_and_at_the_end_the_last_commit_is_deployed_once(
+    world: World, final: list[str], how: str
+) -> None:
+    world.service.behave(how)
+    moves = {(move.tag, move.value): move for move in MOVES[world.forge] if move.value}
+    for move in moves.values():
+        world.move(move)
+    threads = [
+        threading.Thread(target=world.send, args=(number,), kwargs={"real_ids": True})
+        for number in world.recordings
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.service.idle()
+    ran = world.ran()
+    if how == "verified":
+        assert ran == final
+    else:  # v1.0.1 was really pushed twice
+        assert ran in (final, final * 2) if final == ["c1"] else ran == final

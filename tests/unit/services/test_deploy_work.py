@@ -1,0 +1,81 @@
+"""What old deploys leave behind: files go, what one may return to stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from fleet_agent.deploy.entry import Kind, Request
+from fleet_agent.deploy.paths import DeployPaths
+from fleet_agent.deploy.queue import Queue, open_queue
+from fleet_agent.deploy.rules import Rules
+from fleet_agent.deploy.source import NoSuchCommit, Source
+from fleet_agent.deploy.verdict import Outcome
+from fleet_agent.deploy.work import Work
+from fleet_agent.services.changes import Changes
+from fleet_agent.services.deploy_work import Worker
+from fleet_agent.wire import DeployState
+from tests.deploy_world import Repository
+
+
+@dataclass
+class Ground:
+    """A worker, its queue, and what the pipeline is to say next."""
+
+    repository: Repository
+    queue: Queue
+    source: Source
+    worker: Worker
+    says: list[DeployState] = field(default_factory=list)
+
+    def deploy(self, name: str, state: DeployState) -> int:
+        """Commit and deploy; the deploy's number."""
+        self.repository.commit(name)
+        self.says[:] = [state]
+        self.queue.ask(Request(Kind.MANUAL, "main", "root", "socket"))
+        entry = self.queue.start()
+        assert entry is not None
+        return self.worker.work(entry).id
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    repository = Repository(tmp_path / "repository")
+    paths = DeployPaths(str(tmp_path / "state"), str(tmp_path / "root"))
+    (tmp_path / "state").mkdir()
+    queue, source = open_queue(paths.database, 100), Source(paths)
+    says: list[DeployState] = []
+
+    def execute(work: Work) -> Outcome:
+        return Outcome(says[0], "said so", {"unconfirmed": []})
+
+    worker = Worker(
+        paths, queue, source, execute, execute, Changes(), lambda _: Rules(str(repository.path))
+    )
+    yield Ground(repository, queue, source, worker, says)
+    queue.close()
+
+
+def test_files_of_all_but_the_newest_deploys_go_and_what_runs_keeps_its_own(
+    ground: Ground, tmp_path: Path
+) -> None:
+    ground.deploy("one", DeployState.VERIFIED)
+    for name in ("two", "three", "four"):
+        ground.deploy(name, DeployState.ROLLED_BACK)
+    ground.worker.prune(2)
+    left = sorted(path.name for path in (tmp_path / "state" / "runs").iterdir())
+    assert left == ["1", "3", "4"]
+    ground.worker.prune(2)
+
+
+def test_commits_that_one_may_return_to_are_kept_and_others_are_let_go(ground: Ground) -> None:
+    verified = ground.deploy("one", DeployState.VERIFIED)
+    broken = ground.deploy("two", DeployState.ROLLED_BACK)
+    ground.deploy("three", DeployState.VERIFIED)
+    ground.worker.prune(1)
+    assert ground.source.find(f"refs/deploys/{verified}").commit
+    with pytest.raises(NoSuchCommit):
+        ground.source.find(f"refs/deploys/{broken}")
