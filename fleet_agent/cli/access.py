@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 
-from fleet_agent.setup import remembered
+from fleet_agent.setup import hostkeys, remembered, sshconfig
 from fleet_agent.setup.git import WorkTree
 from fleet_agent.setup.machines import Access, parse_users
 
@@ -38,4 +39,17 @@ def access_of(args: argparse.Namespace, tree: WorkTree) -> Access:
         identity=os.path.abspath(os.path.expanduser(args.identity)) if args.identity else "",
         options=tuple(args.ssh_option),
     )
-    return remembered.merged(remembered.recall(tree), said)
+    return completed(tree, said)
+
+
+def completed(tree: WorkTree, said: Access) -> Access:
+    """``said`` with what the checkout remembers, its pins, and the configuration for jumps."""
+    way = remembered.merged(remembered.recall(tree), said)
+    if not tree.exists:
+        return way
+    pins = (tree.path / hostkeys.FILE).absolute()
+    return replace(
+        way,
+        known_hosts=str(pins) if pins.exists() else "",
+        config=sshconfig.place(tree, way.identity, pins),
+    )

@@ -71,16 +71,11 @@ def ssh_words(registry: Registry, checkout: str, words: Sequence[str]) -> list[s
     """
     from pathlib import Path
 
-    from fleet_agent.setup import hostkeys, remembered
+    from fleet_agent.cli import access
     from fleet_agent.setup.git import WorkTree
-    from fleet_agent.setup.machines import machines, orchestrator_of
+    from fleet_agent.setup.machines import Access, machines, orchestrator_of
 
-    pins = Path(checkout, hostkeys.FILE)
-    way = replace(
-        remembered.recall(WorkTree(Path(checkout))),
-        known_hosts=str(pins) if pins.exists() else "",
-        default_user="",
-    )
+    way = replace(access.completed(WorkTree(Path(checkout)), Access({})), default_user="")
     login = orchestrator_of(machines(registry, way)).login
     # A user whom the bootstrap knew may become root; another one is taken as it is.
     if login.user:

@@ -15,14 +15,16 @@ from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.setup import ground, hostkeys, judge, wheelhouse
 from fleet_agent.setup.account import Account
 from fleet_agent.setup.ground import Ground
-from fleet_agent.setup.login import Login, call
+from fleet_agent.setup.login import Login, call, jump_hosts
 from fleet_agent.setup.machines import (
     Access,
     Machine,
     foreign_jumps,
+    jump_users,
     key_options,
     machines,
     orchestrator_of,
+    parse_hop,
 )
 from fleet_agent.setup.pinning import logins_to_pin, pin_host_keys
 from fleet_agent.setup.remote.host import MARK
@@ -79,7 +81,12 @@ def bootstrap(wishes: Wishes, account: Account) -> Ready:
     basis = basis.now()
     facts = _look(fleet, account)
     first = orchestrator_of(fleet)
-    keys = call(first.login, "orchestrator", {"known_hosts": pins}, seconds=SHORT_SECONDS)
+    keys = call(
+        first.login,
+        "orchestrator",
+        {"known_hosts": pins, "jumps": _unnamed_jumpers(fleet)},
+        seconds=SHORT_SECONDS,
+    )
     account.add_answers({first.label: keys["steps"]})
     _prepare_hosts(fleet, keys["key"], account)
     _environment(first, facts[first.host], basis, wishes.cache, account)
@@ -128,11 +135,23 @@ def _prepare_hosts(fleet: Sequence[Machine], key: str, account: Account) -> None
         lambda machine: call(
             machine.login,
             "host",
-            {"user": machine.deploy_user, "key": key, "options": key_options(machine, fleet)},
+            {
+                "user": machine.deploy_user,
+                "key": key,
+                "options": key_options(machine, fleet),
+                "jumpers": jump_users(machine, fleet),
+            },
             seconds=SHORT_SECONDS,
         ),
     )
     account.add_answers({machine.label: answers[machine.host]["steps"] for machine in fleet})
+
+
+def _unnamed_jumpers(fleet: Sequence[Machine]) -> dict[str, str]:
+    """For each node that others are reached through: as whom, where the hop does not say."""
+    hops = jump_hosts([machine.login.proxy_jump for machine in fleet])
+    unnamed = {host for user, host in map(parse_hop, hops) if not user}
+    return {m.login.host: m.deploy_user for m in fleet if m.login.host in unnamed}
 
 
 def _environment(

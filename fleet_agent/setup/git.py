@@ -31,6 +31,11 @@ class WorkTree:
         """Whether ``path`` is itself the top of a work tree (not a folder inside of one)."""
         return (self.path / ".git").exists()
 
+    @property
+    def git_directory(self) -> Path:
+        """The directory that Git keeps its own things in (elsewhere for a linked work tree)."""
+        return Path(self.git("rev-parse", "--absolute-git-dir").text)
+
     def git(self, *arguments: str, check: bool = True, seconds: float = SECONDS) -> proc.Completed:
         """Run git here; never asks for a password. Raises ProcessError."""
         env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}

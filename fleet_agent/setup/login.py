@@ -52,7 +52,8 @@ _NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 class Login:
     """A way to log in over ssh. ``options`` are the person's own -o settings (``Name=value``).
 
-    Without ``user`` ssh's own configuration says who logs in.
+    Without ``user`` ssh's own configuration says who logs in. ``config`` is a file that takes its
+    place, and the only thing that jumps read, too.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Login:
     known_hosts: str = ""
     options: tuple[str, ...] = ()
     connect_seconds: int = 10
+    config: str = ""
 
     def argv(self, *extra: str) -> list[str]:
         """The ssh command line up to and with the host; the remote command comes behind it.
@@ -94,7 +96,8 @@ class Login:
             settings.append("IdentitiesOnly=yes")
         if self.proxy_jump:
             settings.append(f"ProxyJump={self.proxy_jump}")
-        argv = ["ssh", "-T", *(word for setting in settings for word in ("-o", setting))]
+        argv = ["ssh", "-T", *(["-F", self.config] if self.config else [])]
+        argv += [*(word for setting in settings for word in ("-o", setting))]
         if self.identity:
             argv += ["-i", self.identity]
         if self.user:

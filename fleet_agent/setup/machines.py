@@ -40,6 +40,7 @@ class Access:
     known_hosts: str = ""
     connect_seconds: int = 10
     default_user: str = "root"
+    config: str = ""
 
     def user(self, host: str) -> str:
         """Whom to log in as on ``host``; "" leaves it to ssh's own configuration."""
@@ -62,6 +63,7 @@ def machines(registry: Registry, access: Access) -> tuple[Machine, ...]:
             known_hosts=access.known_hosts,
             options=access.options,
             connect_seconds=access.connect_seconds,
+            config=access.config,
         )
         made.append(
             Machine(
@@ -90,11 +92,23 @@ def key_options(machine: Machine, fleet: Sequence[Machine]) -> str:
         f'permitopen="{_bracketed(other.login.host)}:{other.login.port}"'
         for other in fleet
         if any(
-            parse_target(hop).host == machine.login.host
-            for hop in jump_hosts([other.login.proxy_jump])
+            parse_hop(hop)[1] == machine.login.host for hop in jump_hosts([other.login.proxy_jump])
         )
     ]
     return ",".join(["restrict", "port-forwarding", *behind] if behind else ["restrict"])
+
+
+def jump_users(machine: Machine, fleet: Sequence[Machine]) -> tuple[str, ...]:
+    """The users, other than the deploy user, as whom others are reached through ``machine``."""
+    hops = (parse_hop(hop) for hop in jump_hosts([other.login.proxy_jump for other in fleet]))
+    users = (user for user, host in hops if host == machine.login.host and user)
+    return tuple(dict.fromkeys(user for user in users if user != machine.deploy_user))
+
+
+def parse_hop(hop: str) -> tuple[str, str]:
+    """User ("" where none is named) and host of a hop of ProxyJump."""
+    target = parse_target(hop)
+    return (target.user if "@" in hop else "", target.host)
 
 
 def foreign_jumps(fleet: Sequence[Machine]) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from fleet_agent.errors import ConfigError, NodeError
-from fleet_agent.setup import hostkeys
+from fleet_agent.setup import hostkeys, sshconfig
 from fleet_agent.setup.account import Account
 from fleet_agent.setup.git import WorkTree
 from fleet_agent.setup.login import Login
@@ -61,9 +63,7 @@ def pin_host_keys(
     path = tree.path / hostkeys.FILE
     text = path.read_text("utf-8") if path.exists() else ""
     pinned = hostkeys.parse(text)
-    seen, failures = hostkeys.ask_all(logins, seconds)
-    if failures:
-        raise _together(failures)
+    seen = _ask_in_rounds(logins, pinned, seconds)
     fresh = hostkeys.new_keys(pinned, seen.values())
     by_label = {login.name: login for login in logins}
     known = [name for name, key in seen.items() if key not in fresh]
@@ -84,6 +84,29 @@ def pin_host_keys(
     tree.commit([hostkeys.FILE], f"Pin the host keys of {len(fresh)} machines")
     account.add("host keys pinned in known_hosts, committed", [*(_labels(seen, fresh))], known)
     return text
+
+
+def _ask_in_rounds(
+    logins: Sequence[Login], pinned: Sequence[hostkeys.HostKey], seconds: float
+) -> dict[str, hostkeys.HostKey]:
+    """The keys of all, those behind a jump last: the jump's own key must be known by then.
+
+    It need not be confirmed yet: nothing is sent through but the question for the next key.
+    """
+    seen: dict[str, hostkeys.HostKey] = {}
+    for behind in (False, True):
+        wanted = [login for login in logins if bool(login.proxy_jump) is behind]
+        with tempfile.TemporaryDirectory(prefix="fleet-agent-jumps-") as directory:
+            known = Path(directory, hostkeys.FILE)
+            known.write_text(hostkeys.text_of([*pinned, *seen.values()]), "utf-8")
+            config = Path(directory, "config")
+            config.write_text(sshconfig.text(logins[0].identity, str(known)), "utf-8")
+            asked = [replace(login, config=str(config)) for login in wanted]
+            found, failures = hostkeys.ask_all(asked, seconds)
+        if failures:
+            raise _together(failures)
+        seen |= found
+    return {login.name: seen[login.name] for login in logins}
 
 
 def _labels(seen: dict[str, hostkeys.HostKey], fresh: Sequence[hostkeys.HostKey]) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from fleet_agent.cli import access
 from fleet_agent.cli.output import Output
 from fleet_agent.errors import EXIT_OK
 from fleet_agent.limits import Limits
-from fleet_agent.setup import hostkeys, promote
+from fleet_agent.setup import promote
 from fleet_agent.setup.git import work_tree
 from fleet_agent.setup.login import Login, stream
 from fleet_agent.setup.machines import machines, orchestrator_of
@@ -47,9 +46,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
     tree = work_tree(args.directory)
     promotion = promote.prepare(tree, args.ref, args.tag)
     basis = promotion.ground
-    pins = (tree.path / hostkeys.FILE).resolve()
-    way = replace(access.access_of(args, tree), known_hosts=str(pins) if pins.exists() else "")
-    login = orchestrator_of(machines(basis.registry, way)).login
+    login = orchestrator_of(machines(basis.registry, access.access_of(args, tree))).login
     before = 0 if args.no_follow else promote.newest(promote.deploys(login))
     if promote.bring_branch(promotion):
         out.line(f"pushed {basis.commit[:12]} to {basis.registry.deploy.branch}")

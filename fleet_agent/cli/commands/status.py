@@ -17,7 +17,6 @@ from fleet_agent.limits import Limits
 from fleet_agent.observe import sight, snapshot
 from fleet_agent.observe.sight import FleetSnapshot
 from fleet_agent.registry import parse
-from fleet_agent.setup import hostkeys
 from fleet_agent.setup.fleetops import REGISTRY
 from fleet_agent.setup.git import WorkTree
 from fleet_agent.setup.machines import machines
@@ -94,10 +93,8 @@ def from_here(args: argparse.Namespace, file: Path) -> FleetSnapshot:
             mend=error.mend or f"fleet-agent registry check {file}",
         ) from error
     limits = Limits(registry.deploy.limits)
-    pins = file.resolve().parent / hostkeys.FILE
     way = replace(
         access.access_of(args, WorkTree(file.resolve().parent)),
-        known_hosts=str(pins) if pins.exists() else "",
         connect_seconds=snapshot.connect_seconds(limits),
         default_user="",
     )

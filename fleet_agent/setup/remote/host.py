@@ -21,7 +21,8 @@ MARK = "fleet-agent-orchestrator"
 
 
 def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
-    """``given``: ``user`` (deploy user), ``key`` (one line, public), ``options`` (of that key)."""
+    """``given``: ``user`` (deploy user), ``key`` (one line, public), ``options`` (of that key),
+    ``jumpers`` (users as whom the orchestrator only passes through to other machines)."""
     steps = Steps()
     steps.note("own name resolves without DNS", own_name())
     user = str(given["user"])
@@ -32,6 +33,10 @@ def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
         steps.note(f"{user} may sudo", sudo(user))
     line = " ".join([str(given["options"]), str(given["key"]), MARK]).strip()
     steps.note(f"orchestrator's key lets in {user}", authorize(user, line))
+    for jumper in given["jumpers"]:
+        # No command of its own: this account is only a way to other machines.
+        passing = line.replace(str(given["options"]), f'{given["options"]},command="false"', 1)
+        steps.note(f"orchestrator passes through as {jumper}", authorize(str(jumper), passing))
     return steps.answer()
 
 

@@ -41,7 +41,10 @@ Host *
 
 
 def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
-    """``given``: ``known_hosts`` (text). Answers with ``key`` and ``git_key``, both public."""
+    """``given``: ``known_hosts`` (text), ``jumps`` (jump host → user, where the hop names none).
+
+    Answers with ``key`` and ``git_key``, both public.
+    """
     steps = Steps()
     steps.note("groups " + " and ".join(GROUPS), _groups())
     steps.note(f"user {USER}", _user())
@@ -50,7 +53,8 @@ def main(given: dict[str, Any], payload: BinaryIO) -> dict[str, Any]:
     steps.note("deploy key for the forge", key_pair(GIT_KEY, "fleet-agent deploy key"))
     pinned = file(KNOWN_HOSTS, str(given["known_hosts"]).encode(), 0o644, USER, USER)
     steps.note("host keys of all nodes pinned", pinned)
-    configured = file(HOME + "/.ssh/config", CONFIG.encode(), 0o644, USER, USER)
+    jumps = "".join(f"Host {host}\n    User {user}\n" for host, user in given["jumps"].items())
+    configured = file(HOME + "/.ssh/config", (jumps + CONFIG).encode(), 0o644, USER, USER)
     steps.note("ssh settings for jumps", configured)
     return steps.answer(key=public(KEY), git_key=public(GIT_KEY))
 

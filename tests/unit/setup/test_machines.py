@@ -10,9 +10,11 @@ from fleet_agent.setup.bootstrap import deploy_way
 from fleet_agent.setup.machines import (
     Access,
     foreign_jumps,
+    jump_users,
     key_options,
     machines,
     orchestrator_of,
+    parse_hop,
     parse_users,
 )
 
@@ -82,3 +84,11 @@ def test_users_are_named_for_all_or_for_one() -> None:
 def test_what_is_no_user_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         parse_users([text])
+
+
+def test_users_that_only_pass_through_are_known_apart_from_the_deploy_user() -> None:
+    fleet = machines(FLEET, Access({}))
+    assert jump_users(fleet[0], fleet) == ("root",)
+    assert jump_users(fleet[1], fleet) == ()
+    assert parse_hop("192.0.2.10:22") == ("", "192.0.2.10")
+    assert parse_hop("root@[fd00::1]:22") == ("root", "fd00::1")
