@@ -1,0 +1,159 @@
+"""The keys of one wizard's daemon, as phase ``keys`` placed them. Read here, never made.
+
+Pair keys by peer, tokens of people and scripts (hashed), and the local agent's token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeVar
+
+from fleet_agent.errors import ConfigError
+
+VERSION: Final = 1
+PAIRS_FILE: Final = "pairs.json"
+TOKENS_FILE: Final = "tokens.json"
+LOCAL_FILE: Final = "token"
+_MEND: Final = "deploy again: phase keys places them"
+_MOST_BYTES: Final = 64 * 1024 * 1024
+_T = TypeVar("_T")
+
+
+class KeyringError(ConfigError):
+    """The files of keys are there and can't be read, or are not this wizard's."""
+
+    title = "the keys can't be used"
+
+
+class PairKey(NamedTuple):
+    """The key of this wizard and one peer, of one epoch of rotation."""
+
+    epoch: int
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"PairKey(epoch={self.epoch})"  # a repr ends in logs
+
+
+class Keyring:
+    """What ``read`` found. Immutable; a reload makes a new one."""
+
+    __slots__ = ("_local", "_pairs", "_tokens")
+
+    def __init__(
+        self,
+        pairs: Mapping[str, tuple[PairKey, ...]],
+        tokens: Mapping[str, str],
+        local_token: str | None,
+    ) -> None:
+        self._pairs = pairs
+        self._tokens = tokens
+        self._local = local_token
+
+    @classmethod
+    def read(cls, keys_dir: str, wizard: str = "") -> Keyring:
+        """The keys in ``keys_dir``; a file that is not there holds none.
+
+        ``wizard`` is whose they must be. Raises KeyringError.
+        """
+
+        def file(name: str, parse: Callable[[Any], _T], nothing: _T) -> _T:
+            path = os.path.join(keys_dir, name)
+            data = _json(path)
+            if data is None:
+                return nothing
+            if data.get("v") != VERSION or (wizard and data.get("wizard") != wizard):
+                raise KeyringError(f"are not {wizard}'s, or of another version", where=path)
+            try:
+                return parse(data)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                raise KeyringError(
+                    "is not what phase keys writes", where=path, mend=_MEND
+                ) from None
+
+        return cls(
+            file(PAIRS_FILE, _pairs, {}),
+            file(TOKENS_FILE, _tokens, {}),
+            _local(os.path.join(keys_dir, LOCAL_FILE)),
+        )
+
+    def pair(self, peer: str) -> tuple[PairKey, ...]:
+        """The keys shared with ``peer``, the newest epoch first; none where there is none."""
+        return self._pairs.get(peer, ())
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Everybody with whom a key is shared."""
+        return tuple(self._pairs)
+
+    @property
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs that are valid, the newest first."""
+        found = {one.epoch for keys in self._pairs.values() for one in keys}
+        return tuple(sorted(found, reverse=True))
+
+    @property
+    def local_token(self) -> str | None:
+        """The token of the agent on this machine; None until phase keys has been here."""
+        return self._local
+
+    def principal(self, token: str) -> str | None:
+        """Who may speak with ``token``; None for a token that is not known here.
+
+        Only its hash is kept and looked up, so the time that this takes tells nothing of it.
+        """
+        if not self._tokens:
+            return None
+        from hashlib import sha256
+
+        return self._tokens.get(sha256(token.encode("utf-8", "replace")).hexdigest())
+
+
+NO_KEYS: Final = Keyring({}, {}, None)
+
+
+def _pairs(data: Mapping[str, Any]) -> dict[str, tuple[PairKey, ...]]:
+    from binascii import a2b_base64
+
+    return {
+        peer: tuple(
+            sorted(
+                (PairKey(int(one["epoch"]), a2b_base64(one["key"])) for one in keys), reverse=True
+            )
+        )
+        for peer, keys in data["pairs"].items()
+    }
+
+
+def _tokens(data: Mapping[str, Any]) -> dict[str, str]:
+    return {str(one["sha256"]): str(one["principal"]) for one in data["tokens"]}
+
+
+def _local(path: str) -> str | None:
+    text = _read(path)
+    return None if text is None else text.decode("ascii", "replace").strip() or None
+
+
+def _json(path: str) -> dict[str, Any] | None:
+    text = _read(path)
+    if text is None:
+        return None
+    try:
+        data = json.loads(text)
+    except ValueError:
+        raise KeyringError("is no JSON", where=path, mend=_MEND) from None
+    if not isinstance(data, dict):
+        raise KeyringError("is no JSON object", where=path, mend=_MEND)
+    return data
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(_MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeyringError(f"can't be read: {error.strerror}", where=path, mend=_MEND) from error
