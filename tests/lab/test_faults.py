@@ -110,7 +110,7 @@ def test_a_node_that_loses_power_after_the_switch_is_back_when_it_is_up(fleet: F
     seen = fleet.look(node)
     assert seen.state == "reverted", seen.journal
     assert seen.release == before["n2"].release
-    recovered = since_boot(node, "fleet-recover.service", "ActiveEnterTimestampMonotonic")
+    recovered = since_boot(node, "fleet-recover.service", "ExecMainExitTimestampMonotonic")
     started = since_boot(node, content.daemon_of("bezalel"), "ExecMainStartTimestampMonotonic")
     assert 0 < recovered <= started
     record = fleet.ended(pushed, "power of one node lost after its switch")
