@@ -55,6 +55,8 @@ def clear(wanted: Path) -> None:
 def remove(wanted: Path) -> None:
     """Remove the demo's place, and the link to it where it lies elsewhere."""
     place = wanted.resolve()
-    shutil.rmtree(place, ignore_errors=True)  # what is left is removed by the next demo
+    for folder, _, _ in os.walk(place):
+        os.chmod(folder, 0o700)  # a release's folders are read-only, also for who made them
+    shutil.rmtree(place)
     if wanted.is_symlink():
         wanted.unlink()

@@ -36,6 +36,15 @@ def test_a_link_to_a_place_elsewhere_goes_with_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_read_only_goes_too(tmp_path: Path) -> None:
+    release = tmp_path / "demo/releases/one"
+    release.mkdir(parents=True)
+    (release / "file").write_text("x")
+    release.chmod(0o500)
+    claim.remove(tmp_path / "demo")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_there_is_nothing_to_do(tmp_path: Path) -> None:
     claim.clear(tmp_path / "demo")
     assert list(tmp_path.iterdir()) == []

@@ -16,8 +16,8 @@ from fleet_agent.wire import Role
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> ground.Ground:
-    made = ground.choose(tmp_path / "demo")
+def here(short: Path) -> ground.Ground:
+    made = ground.choose(short / "demo")
     made.forge.mkdir(parents=True)
     WorkTree(made.forge).git("init", "--quiet", "--bare", "--initial-branch=main", ".")
     fleet.make(made)

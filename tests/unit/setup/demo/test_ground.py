@@ -13,11 +13,11 @@ from fleet_agent.setup.demo import ground
 from fleet_agent.wire import GATEWAY_PORT
 
 
-def test_a_port_in_use_is_passed_over(tmp_path: Path) -> None:
+def test_a_port_in_use_is_passed_over(short: Path) -> None:
     with socket.socket() as holder:
         with suppress(OSError):  # somebody else's is as good
             holder.bind(("127.0.0.1", GATEWAY_PORT))
-        ports = [node.port for node in ground.choose(tmp_path / "demo").nodes]
+        ports = [node.port for node in ground.choose(short / "demo").nodes]
     assert GATEWAY_PORT not in ports
     assert len(set(ports)) == len(ports)
 
@@ -31,8 +31,8 @@ def test_a_place_far_down_leads_to_a_short_one(tmp_path: Path) -> None:
     made.place.rmdir()
 
 
-def test_the_ground_is_what_fleet_deploy_and_the_nodes_look_for(tmp_path: Path) -> None:
-    made = ground.choose(tmp_path / "demo")
+def test_the_ground_is_what_fleet_deploy_and_the_nodes_look_for(short: Path) -> None:
+    made = ground.choose(short / "demo")
     ground.lay(made)
     read = rules.read(made.deploy)
     assert (read.repository, read.tag, read.branch) == (str(made.forge), "PROD", "main")
