@@ -89,6 +89,8 @@ TABLE: Final[tuple[Limit, ...]] = (
           "longest time to live that a message may ask for"),
     Limit("message_hops", "hops", 16, 1, 255, "daemon",
           "hops of one message"),
+    Limit("signature_window_seconds", "seconds", 300, 5, 3600, "daemon",
+          "how far the time of a signature may be from the receiver's clock, either way"),
     Limit("batch_lines", "lines", 1000, 1, 10000, "daemon",
           "messages in one NDJSON batch"),
     Limit("inbox_messages", "messages", 1_000_000, 100, 100_000_000, "daemon",

@@ -27,6 +27,9 @@ ROUTE_MESSAGE: Final = "/message"
 ROUTE_HOOK: Final = "/"
 ROUTE_HOOK_FORGE: Final = "/hook/{forge}"
 
+# Which wizard sends: it chooses the pair's key that the signature is made with.
+HEADER_FROM: Final = "fleet-from"
+
 BROADCAST: Final = "*"
 CAPABILITY_PREFIX: Final = "capability:"
 

@@ -135,6 +135,11 @@ def check(raw: bytes, *, now: float, bounds: Bounds) -> Message:
 _ID_WORDS: Final = "1 to 128 of A-Z, a-z, 0-9, _ : @ = + -, beginning with a letter or digit"
 
 
+def is_id(text: str) -> bool:
+    """Whether ``text`` can be a message's id."""
+    return _ID.match(text) is not None
+
+
 def _is_to(text: str) -> object:
     if text.startswith(CAPABILITY_PREFIX):
         return _CAPABILITY.match(text, len(CAPABILITY_PREFIX))

@@ -9,23 +9,29 @@ from typing import Final
 
 from fleet_agent.bus.message import Message
 from fleet_agent.errors import RequestError
+from fleet_agent.gateway.callers import LOCAL, TOKEN, Caller
 from fleet_agent.gateway.serving import Serving
 from fleet_agent.registry.lookup import find
 from fleet_agent.registry.schema import NotFound, Wizard
 from fleet_agent.wire import BROADCAST, CAPABILITY_PREFIX, ROUTE_HEALTH, ROUTE_MESSAGE
 
 _NAMES_SHOWN: Final = 5
+_MEND: Final = "GET /registry shows who is in the fleet"
 
 
-def admit(message: Message, serving: Serving, *, local: bool) -> None:
+def admit(message: Message, serving: Serving, caller: Caller) -> None:
     """Let ``message`` in or raise RequestError.
 
     403: ``from`` is nobody's, or not the caller's to use. 404: nobody is ``to``. 421: another
     wizard is, and where it listens. 501: delivering it is the bus's work, which is not there yet.
     """
     me = serving.wizard
-    if message.sender != me:
+    if caller.name is not None and message.sender != caller.name:
+        raise _not_your_name(message, caller)
+    # A token's principal may be a person; everybody else who speaks is a wizard.
+    if caller.kind != TOKEN and message.sender != me:
         _must_be_known(message.sender, serving)
+    local = caller.kind == LOCAL
     if message.to == me:
         return
     if message.to == BROADCAST:
@@ -60,8 +66,21 @@ def _must_be_known(sender: str, serving: Serving) -> None:
         serving.registry.wizard(sender)
     except NotFound as error:
         raise RequestError(
-            error.what, status=403, where="from", mend=error.mend, title="sender unknown"
+            error.what, status=403, where="from", mend=error.mend or _MEND, title="sender unknown"
         ) from None
+
+
+def _not_your_name(message: Message, caller: Caller) -> RequestError:
+    whose = {LOCAL: "an agent of this machine", TOKEN: "who holds this token"}.get(
+        caller.kind, "who signs with this key"
+    )
+    return RequestError(
+        f"is {message.sender!r}, but {whose} can only be {caller.name!r}",
+        status=403,
+        where="from",
+        mend=f"say from: {caller.name}",
+        title="not your name",
+    )
 
 
 def _refuse_foreign(
@@ -76,14 +95,6 @@ def _refuse_foreign(
             where="to",
             mend=f"send it to {gates}",
             title="another wizard's message",
-        )
-    if message.sender != serving.wizard:
-        raise RequestError(
-            f"is {message.sender!r}, but an agent of this machine can only be {serving.wizard!r}",
-            status=403,
-            where="from",
-            mend=f"say from: {serving.wizard}",
-            title="not your name",
         )
     raise _not_yet(names)
 

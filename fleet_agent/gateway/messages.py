@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeGuard
 
 from fleet_agent.bus.inbox import Inbox, Outcome
-from fleet_agent.bus.message import Bounds, MessageRefused, check
+from fleet_agent.bus.message import Bounds, MessageRefused, check, is_id
 from fleet_agent.errors import FleetError, RequestError
 from fleet_agent.gateway.admission import admit
-from fleet_agent.gateway.callers import is_local, refuse_stranger
+from fleet_agent.gateway.callers import PEER, Caller, identify, note, refuse
 from fleet_agent.gateway.serving import Serving
 from fleet_agent.httpd.answer import json_response, problem
 from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.types import Request, Response
 from fleet_agent.limits import Limits
+from fleet_agent.signing import HEADER_ID
 from fleet_agent.wire import MEDIA_JSON, MEDIA_NDJSON
 
 # Besides JSON's own names: no name at all, and the one that ``curl -d`` gives to everything.
@@ -58,32 +59,36 @@ class Messages:
 
     def post(self, request: Request) -> Response | Deferred:
         """Answer one request; the Deferred is resolved after the turn's commit."""
-        refused = refuse_stranger(request, self._serving)
-        if refused is not None:
-            return refused
+        try:
+            caller = identify(request, self._serving, now=self._now())
+        except RequestError as error:
+            return refuse(error, request, self._serving)
         media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
         if request.headers.get("content-encoding") not in (None, "identity"):
             return _unsupported("a compressed body is not read", "send it as it is")
         if media == MEDIA_NDJSON:
-            return self._batch(request)
+            return self._batch(request, caller)
         if media not in _JSON_TYPES and not media.endswith("+json"):
             return _unsupported(f"{media[:80]!r} is not read here", f"send {MEDIA_JSON}")
-        return self._single(request)
+        return self._single(request, caller)
 
-    def _single(self, request: Request) -> Response | Deferred:
+    def _single(self, request: Request, caller: Caller) -> Response | Deferred:
         answer = Deferred()
         try:
             self._take(
                 request.body,
-                local=is_local(request),
+                caller,
+                signed_id=_signed_id(request, caller),
                 sender=None,
                 done=lambda id_, outcome: answer.resolve(_told(id_, outcome)),
             )
         except FleetError as error:
+            if _is_forged(error):
+                return refuse(error, request, self._serving)
             return _problem(error)
         return answer
 
-    def _batch(self, request: Request) -> Response | Deferred:
+    def _batch(self, request: Request, caller: Caller) -> Response | Deferred:
         lines = request.body.split(b"\n")
         if not lines[-1]:
             lines.pop()
@@ -95,25 +100,36 @@ class Messages:
                 mend=f"send 1 to {self._batch_lines} lines",
             )
         batch = _Batch(len(lines))
-        local, sender = is_local(request), None
+        signed_id, sender, audited = _signed_id(request, caller), None, False
         for number, line in enumerate(lines):
             try:
                 sender = self._take(
-                    line.removesuffix(b"\r"), local=local, sender=sender, done=batch.hears(number)
+                    line.removesuffix(b"\r"),
+                    caller,
+                    signed_id=signed_id and f"{signed_id}:{number}",
+                    sender=sender,
+                    done=batch.hears(number),
                 )
             except FleetError as error:
+                if _is_forged(error) and not audited:
+                    note(error, request, self._serving)
+                    audited = True
                 batch.hears(number)("", error)
         return batch.answer
 
     def _take(
         self,
         raw: bytes,
+        caller: Caller,
         *,
-        local: bool,
+        signed_id: str | None,
         sender: str | None,
         done: Callable[[str, Outcome | FleetError], None],
     ) -> str:
-        """Check, admit and keep one message; its ``from``. ``sender`` is the batch's, if known."""
+        """Check, admit and keep one message; its ``from``. ``sender`` is the batch's, if known.
+
+        ``signed_id`` names a peer's message that has no id of its own: else a replay were new.
+        """
         message = check(raw, now=self._now(), bounds=self._bounds)
         if sender is not None and message.sender != sender:
             raise MessageRefused(
@@ -121,7 +137,9 @@ class Messages:
                 field="from",
                 mend="send one batch for each sender",
             )
-        admit(message, self._serving, local=local)
+        admit(message, self._serving, caller)
+        if message.id is None and signed_id is not None:
+            message = message._replace(id=signed_id)
         self._inbox.put(message, done)
         return message.sender
 
@@ -176,6 +194,22 @@ def _told(id_: str, outcome: Outcome | FleetError) -> Response:
             )
         )
     return _problem(outcome)
+
+
+def _signed_id(request: Request, caller: Caller) -> str | None:
+    """The id that a peer's signature covers; None for other callers. Raises MessageRefused."""
+    if caller.kind != PEER:
+        return None
+    id_ = request.headers.get(HEADER_ID) or ""
+    if not is_id(id_):
+        raise MessageRefused(
+            "can't be a message's id", field=HEADER_ID, mend="use A-Z, a-z, 0-9, _ : @ = + -"
+        )
+    return id_
+
+
+def _is_forged(error: FleetError) -> TypeGuard[RequestError]:
+    return isinstance(error, RequestError) and error.http_status in (401, 403)
 
 
 def _problem(error: FleetError) -> Response:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import open_inbox
+from fleet_agent.bus.keyring import Keyring
 from fleet_agent.errors import ConfigError, FleetError
 from fleet_agent.gateway import checks, health, routes
 from fleet_agent.gateway.clock import Clock
@@ -58,7 +59,8 @@ class Agent:
         fleet = origin.fleet(settings)
         self._serving = Serving(
             settings.wizard, settings.fleet, fleet.registry, fleet.public_json,
-            unsigned=settings.unsigned,
+            unsigned=settings.unsigned, keyring=Keyring.read(settings.keys_dir, settings.wizard),
+            window_seconds=settings.limits["signature_window_seconds"],
         )  # fmt: skip
         self._soul = _soul_of(origin, settings)
         self._loop = Loop()
@@ -144,21 +146,25 @@ class Agent:
                 )
             fleet = self._origin.fleet(settings)
             soul = _soul_of(self._origin, settings)
+            keyring = Keyring.read(settings.keys_dir, settings.wizard)
         except FleetError as error:
             self._serving.reload_failure = str(error)
             log.error("%s: settings not taken, the old ones stay: %s", self._settings.wizard, error)
         else:
             self._serving.reload_failure = _for_the_next_start(self._settings, settings)
-            self._take(settings, fleet, soul)
+            self._take(settings, fleet, soul, keyring)
             if self._hook is not None:
                 self._hook.reload()
         finally:
             self._notifier.ready(f"serving {self._settings.wizard}")
 
-    def _take(self, settings: Settings, fleet: Fleet, soul: SoulSeal | None) -> None:
+    def _take(
+        self, settings: Settings, fleet: Fleet, soul: SoulSeal | None, keyring: Keyring
+    ) -> None:
         serving = self._serving
         serving.registry, serving.registry_json = fleet.registry, fleet.public_json
-        serving.unsigned = settings.unsigned
+        serving.unsigned, serving.keyring = settings.unsigned, keyring
+        serving.window_seconds = settings.limits["signature_window_seconds"]
         self._inbox.limits = self._messages.limits = settings.limits
         self._soul = soul
         self._settings = settings

@@ -175,7 +175,7 @@ def test_no_request_is_refused_while_it_restarts(node: Node) -> None:
 
 
 def test_killed_it_comes_back_with_what_it_accepted(node: Node) -> None:
-    body = json.dumps({"from": "bezalel", "to": "ezra", "type": "request", "payload": 1,
+    body = json.dumps({"from": "ezra", "to": "ezra", "type": "request", "payload": 1,
                        "timestamp": 1, "id": "kept"})  # fmt: skip
     post = ["http://127.0.0.1:8646/message", "-d", body]
     assert json.loads(curl(node, *post))["status"] == "accepted"

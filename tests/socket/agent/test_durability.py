@@ -27,7 +27,7 @@ def machine(tmp_path: Path) -> Machine:
 def body(id_: str, size: int = 100) -> bytes:
     return json.dumps(
         {
-            "from": "bezalel",
+            "from": "ezra",
             "to": "ezra",
             "type": "request",
             "payload": "x" * size,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.daemon import Daemon, Machine, ask
 
 GOOD: dict[str, Any] = {
-    "from": "bezalel",
+    "from": "ezra",
     "to": "ezra",
     "type": "request",
     "payload": {"a": [1, "b"]},

@@ -21,7 +21,7 @@ from fleet_agent.release.build import Hook
 from tests.daemon import Daemon, Machine, ask, fleet
 
 GOOD: dict[str, Any] = {
-    "from": "bezalel",
+    "from": "ezra",
     "to": "ezra",
     "type": "request",
     "payload": "2+2?",
@@ -130,7 +130,7 @@ def test_a_registry_comes_in_without_a_restart(machine: Machine, daemon: Daemon)
     assert "RELOADING=1" in heard
     _, registry, _ = ask(daemon.port, "GET", "/registry")
     assert [one["name"] for one in registry["wizards"]] == ["ezra", "gideon"]
-    assert ask(daemon.port, "POST", "/message", GOOD)[0] == 403, "bezalel is gone"
+    assert ask(daemon.port, "POST", "/message", GOOD | {"to": "bezalel"})[0] == 404, "it is gone"
     assert daemon.process.pid == before
 
 
@@ -297,7 +297,7 @@ def test_a_daemon_by_hand_from_a_file(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     argv = [sys.executable, "-m", "fleet_agent", "serve", "--config", str(tmp_path / "daemon.yaml")]
     with Daemon(argv, env={"PYTHONPATH": str(root)}) as daemon:
-        assert ask(daemon.port, "POST", "/message", GOOD | {"from": "gideon"})[0] == 202
+        assert ask(daemon.port, "POST", "/message", GOOD)[0] == 202
         (tmp_path / "daemon.yaml").write_text("wizard: ezra\nunsigned: maybe\n")
         daemon.send(signal.SIGHUP)
         daemon.until("READY=1")

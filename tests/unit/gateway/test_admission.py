@@ -10,6 +10,7 @@ import pytest
 from fleet_agent.bus.message import Bounds, Message, check
 from fleet_agent.errors import RequestError
 from fleet_agent.gateway.admission import admit
+from fleet_agent.gateway.callers import ANYONE, LOCAL, PEER, TOKEN, Caller
 from fleet_agent.limits import Limits
 from tests.unit.gateway.gatewayparts import serving
 
@@ -20,52 +21,64 @@ def message(sender: str, to: str, kind: str | None = None) -> Message:
     return check(json.dumps(value).encode(), now=2, bounds=Bounds.of(Limits()))
 
 
-def verdict(sender: str, to: str, *, local: bool) -> tuple[int, str, str]:
+def verdict(sender: str, to: str, caller: Caller) -> tuple[int, str, str]:
     try:
-        admit(message(sender, to), serving(), local=local)
+        admit(message(sender, to), serving(), caller)
     except RequestError as error:
         assert error.mend
         return error.http_status, error.where, f"{error.what}; {error.mend}"
     return 0, "", ""
 
 
-@pytest.mark.parametrize("local", [True, False])
+AGENT = Caller(LOCAL, "ezra")
+BEZALEL = Caller(PEER, "bezalel")
+STRANGER = Caller(ANYONE, None)
+
+
 @pytest.mark.parametrize(
-    ("sender", "to"),
+    ("sender", "caller"),
     [
-        ("bezalel", "ezra"),
-        ("ezra", "ezra"),
-        ("bezalel", "*"),
-        ("bezalel", "capability:ansible-deploy"),
-        ("ezra", "capability:ansible-deploy"),
+        ("ezra", AGENT),
+        ("bezalel", BEZALEL),
+        ("ezra", Caller(PEER, "ezra")),
+        ("bezalel", STRANGER),
+        ("ezra", Caller(TOKEN, "ezra")),
+        ("alexander", Caller(TOKEN, "alexander")),
     ],
 )
-def test_what_is_for_this_wizard_comes_in(sender: str, to: str, local: bool) -> None:
-    assert verdict(sender, to, local=local) == (0, "", "")
+@pytest.mark.parametrize("to", ["ezra", "*", "capability:ansible-deploy"])
+def test_what_is_for_this_wizard_comes_in(sender: str, to: str, caller: Caller) -> None:
+    expected = (501, "to") if (sender, to) == ("ezra", "*") else (0, "")
+    assert verdict(sender, to, caller)[:2] == expected
 
 
 @pytest.mark.parametrize(
-    ("sender", "to", "local", "status", "where", "words"),
+    ("sender", "to", "caller", "status", "where", "words"),
     [
+        # Another's name: nobody may say it, whoever it is.
+        ("bezalel", "ezra", AGENT, 403, "from", "say from: ezra"),
+        ("ezra", "ezra", BEZALEL, 403, "from", "say from: bezalel"),
+        ("allegro", "ezra", BEZALEL, 403, "from", "who signs with this key"),
+        ("bezalel", "allegro", AGENT, 403, "from", "say from: ezra"),
+        ("ezra", "ezra", Caller(TOKEN, "alexander"), 403, "from", "who holds this token"),
         # Nobody by that name.
-        ("bezalal", "ezra", True, 403, "from", "did you mean 'bezalel'?"),
-        ("bezalal", "ezra", False, 403, "from", "did you mean 'bezalel'?"),
-        ("bezalel", "ezrra", False, 404, "to", "did you mean 'ezra'?"),
-        ("ezra", "capability:cooking", True, 404, "to", "no wizard has the capability"),
+        ("bezalal", "ezra", STRANGER, 403, "from", "did you mean 'bezalel'?"),
+        ("gideon", "ezra", Caller(PEER, "gideon"), 403, "from", "gideon"),
+        ("bezalel", "ezrra", BEZALEL, 404, "to", "did you mean 'ezra'?"),
+        ("ezra", "capability:cooking", AGENT, 404, "to", "no wizard has the capability"),
         # Another wizard's: a peer is sent there,
-        ("bezalel", "allegro", False, 421, "to", "http://[2001:db8::12]:8646/message"),
-        ("ezra", "capability:code-review", False, 421, "to", "http://192.0.2.11:8646/message, "),
-        # the local agent waits for the bus, and can only be itself.
-        ("ezra", "bezalel", True, 501, "to", "no outbox yet"),
-        ("ezra", "capability:code-review", True, 501, "to", "bezalel, allegro"),
-        ("ezra", "*", True, 501, "to", "every other wizard"),
-        ("bezalel", "allegro", True, 403, "from", "say from: ezra"),
+        ("bezalel", "allegro", BEZALEL, 421, "to", "http://[2001:db8::12]:8646/message"),
+        ("bezalel", "capability:code-review", BEZALEL, 421, "to", "http://192.0.2.11:8646/message"),
+        # the local agent waits for the bus.
+        ("ezra", "bezalel", AGENT, 501, "to", "no outbox yet"),
+        ("ezra", "capability:code-review", AGENT, 501, "to", "bezalel, allegro"),
+        ("ezra", "*", AGENT, 501, "to", "every other wizard"),
     ],
 )
 def test_everything_else_is_refused_with_the_way(
-    sender: str, to: str, local: bool, status: int, where: str, words: str
+    sender: str, to: str, caller: Caller, status: int, where: str, words: str
 ) -> None:
-    said = verdict(sender, to, local=local)
+    said = verdict(sender, to, caller)
     assert said[:2] == (status, where)
     assert words in said[2]
 
@@ -73,5 +86,5 @@ def test_everything_else_is_refused_with_the_way(
 def test_a_wizard_that_its_registry_does_not_know_still_takes_its_own_mail() -> None:
     mine = serving()
     mine.wizard = "gideon"
-    admit(message("gideon", "gideon"), mine, local=True)
+    admit(message("gideon", "gideon"), mine, Caller(LOCAL, "gideon"))
     assert mine.capabilities == ()

@@ -12,16 +12,17 @@ import pytest
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_inbox
+from fleet_agent.bus.keyring import NO_KEYS, Keyring
 from fleet_agent.errors import RequestError
 from fleet_agent.gateway.messages import Messages
 from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.types import Response
 from fleet_agent.limits import Limits
-from tests.unit.gateway.gatewayparts import ELSEWHERE, request, serving
+from tests.unit.gateway.gatewayparts import ELSEWHERE, KEYS, request, serving, signed
 
 LIMITS = Limits({"inbox_messages": 100, "batch_lines": 5})
 GOOD: dict[str, Any] = {
-    "from": "bezalel",
+    "from": "ezra",
     "to": "ezra",
     "type": "request",
     "payload": {"a": 1},
@@ -33,12 +34,13 @@ NDJSON = (("Content-Type", "application/x-ndjson"),)
 class Gate:
     """Messages in front of a real box."""
 
-    def __init__(self, folder: Path, *, unsigned: bool = False) -> None:
+    def __init__(self, folder: Path, *, unsigned: bool = False, keyring: Keyring = NO_KEYS) -> None:
         self.folder = folder
         self.inbox: Inbox = open_inbox(
             str(folder / "bus.db"), LIMITS, ids=Ids(), failed=lambda error: pytest.fail(str(error))
         )
-        self.messages = Messages(serving(unsigned=unsigned), self.inbox, LIMITS, now=lambda: 2.0)
+        mine = serving(unsigned=unsigned, keyring=keyring)
+        self.messages = Messages(mine, self.inbox, LIMITS, now=lambda: 2.0)
 
     def post(self, body: object, **more: Any) -> Response:
         """Post, let the turn end, and return the answer."""
@@ -185,7 +187,7 @@ def test_valid_lines_are_stored_though_others_fail(gate: Gate) -> None:
     assert [line["status"] for line in said] == [
         "accepted", "refused", "refused", "accepted", "refused",
     ]  # fmt: skip
-    assert [line["problem"]["status"] for line in said if "problem" in line] == [400, 403, 400]
+    assert [line["problem"]["status"] for line in said if "problem" in line] == [400, 501, 400]
     assert len(gate.bodies()) == 2
 
 
@@ -200,7 +202,7 @@ def test_a_batch_has_one_sender(gate: Gate) -> None:
     body = batch(GOOD, {**GOOD, "from": "allegro"}, GOOD)
     said = lines(gate.post(body, headers=NDJSON))
     assert [line["status"] for line in said] == ["accepted", "refused", "accepted"]
-    assert "this batch is 'bezalel'" in said[1]["problem"]["detail"]
+    assert "this batch is 'ezra'" in said[1]["problem"]["detail"]
 
 
 def test_a_line_is_stored_without_its_line_break(gate: Gate) -> None:
@@ -225,3 +227,65 @@ def test_an_empty_batch_is_refused(gate: Gate) -> None:
 def test_more_room_after_a_reload(gate: Gate) -> None:
     gate.messages.limits = Limits({"message_payload_bytes": 1024})
     assert gate.post(GOOD | {"payload": "x" * 2000}).status == 413
+
+
+@pytest.fixture
+def keyed(tmp_path: Path) -> Iterator[Gate]:
+    made = Gate(tmp_path, keyring=KEYS)
+    yield made
+    made.inbox.close()
+
+
+THEIRS = GOOD | {"from": "bezalel"}
+
+
+class TestOfPeers:
+    def send(self, gate: Gate, body: object, more: Any = (), **how: Any) -> Response:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return gate.post(raw, peer=ELSEWHERE, headers=(*signed(raw, **how), *more))
+
+    def test_a_signed_message_is_stored_byte_for_byte(self, keyed: Gate) -> None:
+        assert self.send(keyed, THEIRS | {"id": "a"}).status == 202
+        assert keyed.bodies() == [json.dumps(THEIRS | {"id": "a"}).encode()]
+
+    def test_without_an_id_it_has_the_signed_one_so_a_replay_is_no_new_message(
+        self, keyed: Gate
+    ) -> None:
+        first, again = self.send(keyed, THEIRS), self.send(keyed, THEIRS)
+        assert json.loads(first.body) == {"id": "msg-1", "status": "accepted"}
+        assert (again.status, json.loads(again.body)["status"]) == (200, "duplicate")
+        assert len(keyed.bodies()) == 1
+
+    def test_lines_without_ids_are_numbered_below_the_signed_one(self, keyed: Gate) -> None:
+        for expected in ("accepted", "duplicate"):
+            answer = self.send(keyed, batch(THEIRS, THEIRS), NDJSON)
+            assert lines(answer) == [
+                {"id": "msg-1:0", "status": expected}, {"id": "msg-1:1", "status": expected},
+            ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "how", [{"key": b"x" * 32}, {"sender": "allegro"}, {"sender": "gideon"}, {"at": 400}]
+    )
+    def test_what_is_forged_or_stale_is_refused_once_aloud_and_not_stored(
+        self, keyed: Gate, caplog: pytest.LogCaptureFixture, how: dict[str, Any]
+    ) -> None:
+        assert self.send(keyed, THEIRS, **how).status == 401
+        assert [record.name for record in caplog.records] == ["fleet_agent.audit"]
+        assert keyed.bodies() == []
+
+    def test_a_signed_id_must_be_one_that_a_message_can_have(self, keyed: Gate) -> None:
+        said = json.loads(self.send(keyed, THEIRS, id_="a/b").body)
+        assert (said["status"], said["where"]) == (400, "webhook-id")
+
+    def test_another_from_than_the_key_s_owner_is_refused_aloud_and_not_stored(
+        self, keyed: Gate, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert self.send(keyed, GOOD | {"from": "allegro"}).status == 403
+        answer = self.send(keyed, batch(*[GOOD | {"from": "ezra"}] * 5), NDJSON)
+        assert [line["problem"]["status"] for line in lines(answer)] == [403] * 5
+        assert [record.name for record in caplog.records] == ["fleet_agent.audit"] * 2
+        assert keyed.bodies() == []
+
+    def test_a_wrong_signature_is_refused_before_the_body_is_read(self, keyed: Gate) -> None:
+        assert self.send(keyed, b"\xff", key=b"x" * 32).status == 401
+        assert self.send(keyed, b"\xff").status == 400
