@@ -54,17 +54,18 @@ _ALLOWED_BY: Final = f"{ETC}/testing"
 def die_here(layout: Layout, kill_at: str, step: str) -> None:
     """Kill this process with SIGKILL if ``step`` is where a test wants it to die.
 
-    The spec names the step, or ``/etc/fleet-agent/testing`` does, once. Without that file, which
-    only root can put there, nobody dies: no spec can do this to a real fleet.
+    The spec names the step, or the first line of ``/etc/fleet-agent/testing`` does, once. Without
+    that file, which only root can put there, nobody dies: no spec can do this to a real fleet.
     """
     path = layout.at(_ALLOWED_BY)
     try:
         with open(path, encoding="utf-8") as mark:
-            owner, named = os.fstat(mark.fileno()).st_uid, mark.read(100).strip()
+            owner, named = os.fstat(mark.fileno()).st_uid, mark.read(1000).split()
     except FileNotFoundError:
         return
-    if step not in (kill_at, named) or owner != (os.geteuid() if layout.unprivileged else 0):
+    if step not in (kill_at, *named[:1]) or owner != (os.geteuid() if layout.unprivileged else 0):
         return
-    if step == named:
-        os.unlink(path)
+    if step != kill_at:
+        with open(path, "w", encoding="utf-8") as mark:
+            mark.write("\n".join(named[1:]))
     os.kill(os.getpid(), signal.SIGKILL)
