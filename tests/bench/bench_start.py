@@ -16,12 +16,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from tests.daemon import Machine
 
 ROUNDS = 21
 SETTLE_SECONDS = 1.0
+WAIT_SECONDS = 20.0
 REQUEST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 # What the unit names; the one of this environment where there is none.
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
@@ -57,19 +58,23 @@ def main() -> int:
 
 def start(code: str) -> Seen:
     """Start one daemon, ask it, let it idle, end it."""
-    with socket.socket() as listening, socket.socket() as asking:
+    with tempfile.TemporaryFile() as log, socket.socket() as listening, socket.socket() as asking:
         listening.bind(("127.0.0.1", 0))
         listening.listen(16)
         asking.connect(listening.getsockname())
         asking.sendall(REQUEST)
-        asking.settimeout(20)
+        asking.settimeout(WAIT_SECONDS)
         began = time.perf_counter()
-        pid = spawn([PYTHON, "-I", "-S", code, "serve", "--wizard", "ezra"], listening)
+        pid = spawn([PYTHON, "-I", "-S", code, "serve", "--wizard", "ezra"], listening, log)
+        # Only the daemon listens now: where it dies, the request is told at once.
+        listening.close()
         try:
-            answer = b"".join(iter(lambda: asking.recv(65536), b""))
+            answer = received(asking)
             took = time.perf_counter() - began
             if not answer.startswith(b"HTTP/1.1 200 "):
-                raise SystemExit(f"/health answered {answer[:200]!r}")
+                log.seek(0)
+                print(log.read().decode(), file=sys.stderr)
+                raise SystemExit(f"/health answered {answer[:200]!r}; above: the daemon's words")
             time.sleep(SETTLE_SECONDS)
             return Seen(took * 1000, resident_mib(pid))
         finally:
@@ -77,16 +82,24 @@ def start(code: str) -> Seen:
             os.waitpid(pid, 0)
 
 
-def spawn(argv: list[str], listening: socket.socket) -> int:
+def received(asking: socket.socket) -> bytes:
+    """All that comes until the other end is closed; what there is when it is broken or silent."""
+    parts = []
+    with contextlib.suppress(OSError):
+        while part := asking.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def spawn(argv: list[str], listening: socket.socket, log: IO[bytes]) -> int:
     """fork and exec with the socket as systemd hands it over; LISTEN_PID is the child's own."""
     pid = os.fork()
     if pid:
         return pid
     with contextlib.suppress(OSError):
+        os.dup2(log.fileno(), 2)  # first: the log may be descriptor 3
         os.dup2(listening.fileno(), 3)
         os.set_inheritable(3, True)
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 2)
         environment = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1",
                        "LISTEN_FDNAMES": "gateway", "PATH": "/usr/bin:/bin"}  # fmt: skip
         os.execve(argv[0], argv, environment)
