@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from typing import Final
 
-from fleet_agent.errors import NodeError
+from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.node import backunits, durable, guard, judge, present, saved, steps, timer
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.desired import RUNTIME, Wish, wishes
@@ -145,11 +146,8 @@ def verify(act: Act) -> Outcome:
     evidence = {"release": baseline.release, **_units_as_they_were(act, baseline)}
     if journal.state == REVERTED:
         return Outcome(evidence=evidence, notes=(f"had put itself back: {journal.note}",))
-    evidence["removed_releases"] = _remove_made(act, baseline, journal)
-    act.step(steps.BACK_VERIFIED)
     how = "by itself" if journal.state == EXPIRING else "by the orchestrator"
-    act.book.move((CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=f"{how}, verified")
-    guard.dismiss(act, baseline)
+    evidence["removed_releases"] = _close(act, journal, f"{how}, verified")
     timer.stop(layout, journal.nonce, myself=journal.state == EXPIRING)
     return Outcome(evidence=evidence, notes=() if baseline.release else (_KEPT,))
 
@@ -206,22 +204,59 @@ def _remove_made(act: Act, baseline: Baseline, journal: Journal) -> list[str]:
     return removed
 
 
-def own(act: Act, journal: Journal, *, booting: bool = False) -> None:
-    """The node's own way back of the run ``journal``, whole. Raises NodeError where it can't.
+def own(act: Act, journal: Journal) -> None:
+    """The node's own way back of the run ``journal``, whole and verified. Raises FleetError."""
+    mine = _taken_over(act, journal)
+    restore_release(mine)
+    restore_units(mine)
+    verify(mine)
 
-    ``booting``: files and enablement only; systemd starts what is to run after us.
+
+def own_as_far_as_it_goes(act: Act, journal: Journal) -> str:
+    """The same for a newer run that waits for it: what is unwell then is told, not raised.
+
+    Raises FleetError when files or links can't be put back.
     """
+    mine = _taken_over(act, journal)
+    restore_release(mine)
+    problem = _problem(lambda: restore_units(mine))
+    _places_as_they_were(mine, saved.load(act.layout, journal.nonce))
+    problem = problem or _problem(lambda: verify(mine))
+    if problem:
+        _close(mine, journal, "not well after it")
+    return problem
+
+
+def _problem(work: Callable[[], Outcome]) -> str:
+    """What went wrong with ``work``, empty if nothing did."""
+    try:
+        work()
+    except FleetError as error:
+        return str(error)
+    return ""
+
+
+def own_at_boot(act: Act, journal: Journal) -> None:
+    """The same while this machine boots: systemd starts what is to run after us."""
+    mine = _taken_over(act, journal)
+    restore_release(mine)
+    restore_units(mine, booting=True)
+    _close(mine, journal, "at boot, not verified")
+
+
+def _taken_over(act: Act, journal: Journal) -> Act:
     spec = act.spec._replace(deploy=journal.deploy, nonce=journal.nonce, mode=BACK)
-    mine = act._replace(spec=spec)
     if journal.state != EXPIRING:
         act.book.move((OPEN, ARMED, CLAIMED), EXPIRING, note=f"was {journal.state}")
     timer.stop(act.layout, journal.nonce, myself=True)
-    restore_release(mine)
-    restore_units(mine, booting=booting)
-    if booting:
-        baseline = saved.load(act.layout, journal.nonce)
-        _remove_made(mine, baseline, journal)
-        act.book.move((EXPIRING,), REVERTED, ended_at=time.time(), note="at boot, not verified")
-        guard.dismiss(mine, baseline)
-    else:
-        verify(mine)
+    return act._replace(spec=spec)
+
+
+def _close(act: Act, journal: Journal, how: str) -> list[str]:
+    """The end of a way back: what the run made is removed, the journal is ``reverted``."""
+    baseline = saved.load(act.layout, journal.nonce)
+    removed = _remove_made(act, baseline, journal)
+    act.step(steps.BACK_VERIFIED)
+    act.book.move((CLAIMED, EXPIRING), REVERTED, ended_at=time.time(), note=how)
+    guard.dismiss(act, baseline)
+    return removed

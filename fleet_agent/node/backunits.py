@@ -1,16 +1,19 @@
 """Units on the way back: as the baseline says they were, restarted only where this run did so.
 
-A unit whose process is still the one of the baseline runs with what it was started with then.
+A unit whose process is still the baseline's runs with what it was started with then; but a daemon
+whose soul was put back has to look anew.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from fleet_agent.errors import FleetError
 from fleet_agent.node import present
 from fleet_agent.node.act import Act
 from fleet_agent.node.desired import PIPELINE, RECOVER, is_ours
+from fleet_agent.node.place import Places
 from fleet_agent.node.present import Record
 from fleet_agent.node.saved import Baseline, SavedUnit
 from fleet_agent.node.units import Ref, State
@@ -80,7 +83,11 @@ class Work:
             if asleep:
                 self._act.units.start_without_waiting(asleep)
             return tuple(asleep)
-        again = [unit.ref for unit in wanted if _is_another(unit, now[unit.ref])]
+        again = [
+            unit.ref
+            for unit in wanted
+            if _is_another(unit, now[unit.ref]) or self._has_lost_its_soul(unit.ref, now[unit.ref])
+        ]
         go_on = [
             unit.ref
             for unit in wanted
@@ -93,6 +100,17 @@ class Work:
         if problem is not None:
             raise problem
         return tuple(again)
+
+    def _has_lost_its_soul(self, ref: Ref, now: State) -> bool:
+        """Whether a daemon's soul was put back after its start: it would look past it."""
+        manifest, layout = self._baseline.manifest, self._act.layout
+        where = Places(layout.root, unprivileged=layout.unprivileged)
+        booted = time.time() - time.monotonic()
+        return any(
+            where.look(wizard.soul.place).changed > booted + now.started
+            for wizard in (() if manifest is None else manifest.wizards)
+            if wizard.daemon == ref.unit and wizard.soul is not None and wizard.soul.place
+        )
 
     def _start_all(self, again: list[Ref], go_on: list[Ref]) -> FleetError | None:
         units = self._act.units

@@ -48,12 +48,16 @@ def run(act: Act) -> Outcome:
 
 
 def _finish_earlier(act: Act) -> tuple[str, ...]:
-    """Put the node back where an earlier run left it unfinished: a baseline is a known state."""
+    """Put the node back where an earlier run left it unfinished: a baseline is a known state.
+
+    Whether all is well again is not asked: this run may be the very one that mends it.
+    """
     before = act.book.journal
     if before is None or before.nonce == act.spec.nonce or not before.unfinished:
         return ()
-    back.own(act, before)
-    return (f"deploy {before.deploy} was {before.state} here and was put back first",)
+    problem = back.own_as_far_as_it_goes(act, before)
+    unwell = f", though not well: {problem}" if problem else ""
+    return (f"deploy {before.deploy} was {before.state} here and was put back first{unwell}",)
 
 
 def _journal(act: Act, baseline: saved.Baseline, wanted: Manifest) -> Journal:

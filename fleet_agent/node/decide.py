@@ -13,6 +13,7 @@ from fleet_agent.node.desired import (
     DAEMON,
     RUNTIME,
     SOCKET,
+    SOUL,
     UNIT,
     Placement,
     Wish,
@@ -20,6 +21,7 @@ from fleet_agent.node.desired import (
     placements,
     wishes,
 )
+from fleet_agent.node.desired import FILE as FILE_KIND
 from fleet_agent.node.layout import UNITS
 from fleet_agent.node.place import ABSENT, FILE
 from fleet_agent.node.present import Present
@@ -27,6 +29,8 @@ from fleet_agent.node.units import Ref, State
 from fleet_agent.release.manifest import Manifest
 
 _NEVER: Final = State()
+# Besides its unit files: what the process of a unit reads, or looks at, where it is placed.
+_READ_BY: Final = {RUNTIME: (FILE_KIND, SOUL), DAEMON: (SOUL,)}
 
 
 class ToPlace(NamedTuple):
@@ -132,7 +136,7 @@ def units(
         wish
         for wish in wished
         if wish.kind == DAEMON
-        and (wish.wizard in rebound or not _runs(wish, present, made_of[wish.ref] & touched))
+        and (wish.wizard in rebound or not _runs(wish, present, made_of[wish.ref], touched))
     )
     restarted = {wish.ref for wish in daemons}
     replaced = replaced or present.release != wanted.id
@@ -181,9 +185,16 @@ def _no_longer(
     )
 
 
-def _runs(wish: Wish, present: Present, touched: set[str]) -> bool:
-    """Whether a daemon runs what its wish says, under its unit as it stands."""
-    if not present.states.get(wish.ref, _NEVER).is_active or touched:
+def _runs(wish: Wish, present: Present, own: set[str], touched: set[str]) -> bool:
+    """Whether a daemon runs what its wish says, under its unit and beside its soul as they stand.
+
+    A soul that was placed anew, be it the same one, is out of the daemon's sight until a restart.
+    """
+    state = present.states.get(wish.ref, _NEVER)
+    if not state.is_active or own & touched:
+        return False
+    souls = {place for place in own if not place.startswith(UNITS + "/")}
+    if not _older(souls, present, state):
         return False
     answer = present.health.get(wish.wizard)
     return answer is not None and answer.wizard == wish.wizard and answer.running == wish.digest
@@ -200,6 +211,11 @@ def _in_force(wish: Wish, present: Present, own: set[str], touched: set[str]) ->
         return record.digest == wish.digest
     if own & touched:
         return False
+    return _older(own, present, state)
+
+
+def _older(own: set[str], present: Present, state: State) -> bool:
+    """Whether all that lies at the places ``own`` lay there when a process started."""
     return all(
         present.found[place].changed <= present.booted + state.started
         for place in own
@@ -218,5 +234,5 @@ def _inputs(wish: Wish, declared: Iterable[Placement]) -> set[str]:
         for item in declared
         if item.place in own
         or item.place.startswith(below)
-        or (wish.kind == RUNTIME and item.kind != UNIT and item.wizard == wish.wizard)
+        or (item.wizard == wish.wizard and item.kind in _READ_BY.get(wish.kind, ()))
     }

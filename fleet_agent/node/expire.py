@@ -34,7 +34,7 @@ def run(layout: Layout, nonce: str) -> bool:
             time.sleep(min(left, 1.0))
             continue
         who = lock.me(journal.deploy, nonce, PHASE, journal.holder)
-        with lock.taken(layout, who, _LOCK_SECONDS):
+        with lock.taken(layout, who, _LOCK_SECONDS, own=True):
             done = _expire(layout, nonce)
         if done is not None:
             return done

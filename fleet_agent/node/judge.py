@@ -146,8 +146,15 @@ def _wrong(
     if answer.installed != release:
         return f"sees the release {answer.installed or 'none'}, not {release}"
     if not answer.well and answer.status != status:
-        return f"is unwell: health says {answer.status or 'nothing'}"
+        return f"is unwell: health says {answer.status or 'nothing'}{_reasons(answer)}"
     return ""
+
+
+def _reasons(answer: Answer) -> str:
+    """Why a daemon calls itself unwell, in its own words."""
+    said = (answer.body or {}).get("output")
+    reasons = [str(one) for one in said] if isinstance(said, list) else []
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def _same_processes(act: Act, want: Expected, first: Seen, second: Seen, began: float) -> None:

@@ -25,7 +25,10 @@ _OWN_WAY_BACK_SECONDS: Final = 90.0
 
 
 class Holder(NamedTuple):
-    """Who has the lock, or had it last. ``unit`` is empty where no unit of systemd runs us."""
+    """Who has the lock, or had it last. ``unit`` is empty where no unit of systemd runs us.
+
+    ``seen`` is the highest deploy number that ever came to this node.
+    """
 
     deploy: int
     nonce: str
@@ -34,6 +37,7 @@ class Holder(NamedTuple):
     unit: str
     pid: int
     started: int
+    seen: int = 0
 
     def sentence(self) -> str:
         """As it stands in errors."""
@@ -47,31 +51,36 @@ def me(deploy: int, nonce: str, phase: str, holder: str) -> Holder:
 
 
 @contextmanager
-def taken(layout: Layout, who: Holder, wait_seconds: float) -> Iterator[None]:
+def taken(layout: Layout, who: Holder, wait_seconds: float, *, own: bool = False) -> Iterator[None]:
     """Hold the node's lock as ``who``.
 
     Raises Refused when a newer deploy, or another run of the same one that is not finished, has
     the node; TryAgain when the lock is not to be had. An older phase is waited for, then ended.
+    The node's ``own`` way back is refused by nobody: what is unfinished here is its matter, though
+    a newer deploy may have come to look.
     """
     durable.directory(layout.node, 0o700)
     handle = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _acquire(layout, handle, who, wait_seconds)
-        _refuse_older(layout, _holder(handle), who)
-        _write(handle, who)
+        _acquire(layout, handle, who, wait_seconds, own=own)
+        last = _holder(handle)
+        if not own:
+            _refuse_older(layout, last, who)
+        _write(handle, who._replace(seen=max(who.deploy, 0 if last is None else last.seen)))
         yield
     finally:
         os.close(handle)
 
 
-def _acquire(layout: Layout, handle: int, who: Holder, wait_seconds: float) -> None:
+def _acquire(layout: Layout, handle: int, who: Holder, wait_seconds: float, *, own: bool) -> None:
     deadline = time.monotonic() + wait_seconds
     ended = False
     while not _try(handle):
         other = _holder(handle)
-        _refuse_older(layout, other, who)
+        if not own:
+            _refuse_older(layout, other, who)
         now = time.monotonic()
-        if now > deadline and not ended:
+        if now > deadline and not ended and not own:
             ended = True
             deadline = now + (wait_seconds if _end(layout, other) else _OWN_WAY_BACK_SECONDS)
         elif now > deadline:
@@ -92,8 +101,9 @@ def _try(handle: int) -> bool:
 
 def _refuse_older(layout: Layout, last: Holder | None, who: Holder) -> None:
     """Raise Refused when the node belongs to another run than ``who``'s."""
-    if last is not None and last.deploy > who.deploy:
-        raise _refused(last.sentence(), last.deploy, who, layout)
+    if last is not None and last.seen > who.deploy:
+        other = last.sentence() if last.deploy == last.seen else f"deploy {last.seen}"
+        raise _refused(other, last.seen, who, layout)
     seen = journal.read(layout)
     if seen is None:
         return

@@ -25,7 +25,10 @@ def run(layout: Layout) -> bool:
         return False
     log = Log(f"deploy {journal.deploy}")
     with lock.taken(
-        layout, lock.me(journal.deploy, journal.nonce, PHASE, journal.holder), _LOCK_SECONDS
+        layout,
+        lock.me(journal.deploy, journal.nonce, PHASE, journal.holder),
+        _LOCK_SECONDS,
+        own=True,
     ):
         book = Book(layout)
         found = book.of(journal.nonce)
@@ -35,6 +38,6 @@ def run(layout: Layout) -> bool:
             f"was {found.state} (after step {found.step or 'none'}) when this machine went down; "
             f"putting it back to {found.baseline or 'nothing'}"
         )
-        back.own(work.of_journal(layout, book, found, log), found, booting=True)
+        back.own_at_boot(work.of_journal(layout, book, found, log), found)
         log.say("this machine goes on booting as it was before the deploy")
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -33,7 +34,7 @@ def test_killed_at_a_step_the_way_back_restores_what_was(world: World, step: str
     assert run.go() == {}, "the step was never come to"
     run.kill_at = ""
     result = run.go("back")
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert world.state() == before
 
 
@@ -51,7 +52,7 @@ def test_killed_at_a_step_the_next_boot_restores_what_was(world: World, step: st
     if step not in BEFORE_THE_JOURNAL:
         assert world.journal()["state"] == "reverted"
     result = run.go("back")
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert world.state() == before
 
 
@@ -65,5 +66,5 @@ def test_killed_on_the_way_back_it_is_gone_again(world: World, step: str) -> Non
     assert run.go("back") == {}, "the step was never come to"
     run.kill_at = ""
     result = run.go("back")
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert world.state() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def deployed(world: World, config: str = "model: a\n", deploy: int = 1) -> Run:
     run = Run(world, deploy, world.release(config))
     result = run.go()
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert run.confirm()["ok"]
     return run
 
@@ -32,7 +33,7 @@ def deployed(world: World, config: str = "model: a\n", deploy: int = 1) -> Run:
 def test_a_bare_node_is_deployed_confirmed_and_left_alone_the_second_time(world: World) -> None:
     run = Run(world, 1, world.release("model: a\n"))
     result = run.go()
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert result["armed"]
     assert world.journal()["state"] == "armed"
     assert (world.root / CONFIG[1:]).read_text() == "model: a\n"
@@ -74,7 +75,7 @@ def test_the_way_back_restores_a_bare_node(world: World) -> None:
     run = Run(world, 1, world.release("model: a\n"))
     assert run.go()["ok"]
     result = run.go("back")
-    assert result["ok"], result
+    assert result["ok"], json.dumps(result, indent=1)
     assert world.state() == before
     assert world.journal()["state"] == "reverted"
 
@@ -134,7 +135,7 @@ def test_a_check_shows_the_differences_and_writes_nothing(world: World) -> None:
     shown = ""
     for phase in PHASES:
         result = run.phase(phase)
-        assert result["ok"], result
+        assert result["ok"], json.dumps(result, indent=1)
         shown += "".join(part["text"] for part in result["diff"])
     assert "-model: a\n+model: b\n" in shown
     assert "-be kind\n+be brave\n" in shown

@@ -96,7 +96,7 @@ def test_another_run_of_the_same_number_is_refused_while_the_first_is_unfinished
 def test_a_phase_that_hangs_is_ended_by_a_newer_run(layout: Layout) -> None:
     with held_by(layout, 7) as other:
         with lock.taken(layout, me(8), 0.1):
-            assert lock.last_holder(layout) == me(8)
+            assert lock.last_holder(layout) == me(8)._replace(seen=8)
         assert other.wait(10) == -9
 
 
@@ -108,6 +108,16 @@ def test_the_nodes_own_way_back_is_never_cut_short(
         with pytest.raises(TryAgain, match="own way back"), lock.taken(layout, me(8), 0.1):
             pass
         assert other.poll() is None
+
+
+def test_the_nodes_own_way_back_is_refused_by_no_number_and_forgets_none(layout: Layout) -> None:
+    with lock.taken(layout, me(9), 0):
+        pass
+    mine = lock.me(8, NONCE, "recovery at boot", "us")
+    with lock.taken(layout, mine, 0, own=True):
+        assert lock.last_holder(layout) == mine._replace(seen=9)
+    with pytest.raises(Refused, match="deploy 9"), lock.taken(layout, me(8), 0):
+        pass
 
 
 def test_a_pid_that_another_process_has_now_is_left_alone(layout: Layout) -> None:
