@@ -53,7 +53,7 @@ def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | No
     at = fields.at
     host = _host(fields)
     health = spot_health.read(rules.health_url) if (spot_health := at("health_endpoint")) else None
-    listen = _listen(at("listen"), host, health.port if health else None)
+    listen = _listen(fields, host, health)
     files = _files(at("files"))
     role = spot_role.choice(_ROLES) if (spot_role := at("role")) else None
     wizard = Wizard(
@@ -120,14 +120,25 @@ def _host(fields: Fields) -> str:
     return spot.read(rules.host) or ""
 
 
-def _listen(spot: Spot | None, host: str, port: int | None) -> Listen:
+def _listen(fields: Fields, host: str, health: rules.Url | None) -> Listen:
+    """Where the gateway binds: what ``listen`` says, else the address of host or health."""
+    port = health.port if health else None
+    spot = fields.at("listen")
+    said = spot.fields(schema.LISTEN_KEYS) if spot else None
+    if said and (at := said.at("port")) is not None:
+        port = at.whole(1, 65535) or port
+    if said and (at := said.at("address")) is not None:
+        return Listen(at.read(rules.address) or host, port or GATEWAY_PORT)
     address = host
-    fields = spot.fields(schema.LISTEN_KEYS) if spot else None
-    if fields:
-        if (where := fields.at("address")) is not None:
-            address = where.read(rules.address) or host
-        if (where := fields.at("port")) is not None:
-            port = where.whole(1, 65535) or port
+    if not rules.is_address(host) and health and rules.is_address(health.host):
+        address = host if rules.is_loopback(health.host) else health.host
+    if host and not rules.is_address(address):
+        # What the name leads to, here or on the node, may be another address tomorrow.
+        fields.wrong(
+            "listen.address",
+            f"is missing: a socket can't be bound to a name, and the host is one ({host})",
+            "say listen: {address: …} with the machine's own address",
+        )
     return Listen(address, port or GATEWAY_PORT)
 
 

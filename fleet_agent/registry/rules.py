@@ -89,6 +89,20 @@ def _usable(text: str) -> str:
     return text
 
 
+def is_address(text: str) -> bool:
+    """Whether ``text`` is an IP address (and not a name)."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_loopback(text: str) -> bool:
+    """Whether ``text`` is an address that only the machine itself reaches."""
+    return is_address(text) and ipaddress.ip_address(text).is_loopback
+
+
 def is_wildcard(text: str) -> bool:
     """Whether ``text`` is the address that means every interface."""
     return text in {"0.0.0.0", "::"}

@@ -5,11 +5,10 @@ Decides on entries that were read; each clash is noted at the later one and name
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
 from fleet_agent.registry.entry import Entry
-from fleet_agent.registry.rules import is_wildcard
+from fleet_agent.registry.rules import is_address, is_loopback, is_wildcard
 from fleet_agent.registry.schema import Wizard
 from fleet_agent.wire import Role
 
@@ -69,12 +68,7 @@ def _ports(wizard: Wizard, hook_port: int) -> list[tuple[int, str]]:
 
 
 def _is_own(address: str) -> bool:
-    if is_wildcard(address):
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return True  # a host's name: it means that host
+    return is_wildcard(address) or is_loopback(address) or not is_address(address)
 
 
 def _places(neighbours: Sequence[Entry]) -> None:

@@ -57,14 +57,21 @@ def registry_text(names: Sequence[str], targets: Sequence[Target]) -> str:
     note = "" if targets else _PLACEHOLDER_NOTE
     entries = []
     for number, (name, target) in enumerate(zip(names, targets or PLACEHOLDERS, strict=True)):
-        host = f'"{target.host}"' if ":" in target.host else target.host
-        entry = f"  {name}:\n    host: {host}{note}\n"
+        entry = f"  {name}:\n    host: {_quoted(target.host)}{note}\n"
         if number == 0:
             entry += _ROLE
+        if target.address:
+            where = f"    listen: {{address: {_quoted(target.address)}}}"
+            entry += f"{where}    # where the name led; the gateway binds it\n"
         if target.port != 22:
             entry += f"    ssh: {{port: {target.port}}}\n"
         entries.append(entry + f"    soul: souls/{name}.md\n")
     return _HEAD + "".join(entries)
+
+
+def _quoted(address: str) -> str:
+    """A host or address as YAML reads it: one of IPv6 in quotes."""
+    return f'"{address}"' if ":" in address else address
 
 
 def bootstrap_line(targets: Sequence[Target]) -> str:

@@ -14,6 +14,7 @@ from fleet_agent.deploy import pin
 from fleet_agent.errors import ConfigError
 from fleet_agent.setup.fleetops import REGISTRY, VENDOR, content, pin_content
 from fleet_agent.setup.git import WorkTree, work_tree
+from fleet_agent.setup.located import located
 from fleet_agent.setup.target import Target
 from fleet_agent.setup.wheel import Wheel
 
@@ -36,13 +37,14 @@ def init(directory: Path, targets: Sequence[Target], wheel: Wheel) -> Made:
 
     An empty directory, a fresh clone of an empty repository, and an earlier run that was cut short
     are taken; a fleet-ops repository that is there already is left as it is. Raises ConfigError
-    for any other directory that is not empty, and for a machine named twice.
+    for any other directory that is not empty, for a machine named twice, and for a name that
+    leads to no address.
     """
     _check_distinct(targets)
     tree = WorkTree(directory)
     if is_fleet_ops(tree):
         return Made(directory, "", (), pin.read_pin(directory).version, _notes(tree, wheel))
-    wanted = content(targets, wheel)
+    wanted = content([located(target) for target in targets], wheel)
     _check_ours_to_fill(tree, wanted)
     directory.mkdir(parents=True, exist_ok=True)
     if not tree.exists:

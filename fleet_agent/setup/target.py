@@ -10,11 +10,15 @@ from fleet_agent.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to log in first. ``host`` is a name or address, IPv6 without brackets."""
+    """Where to log in first. ``host`` is a name or address, IPv6 without brackets.
+
+    ``address`` is where a name led (``setup.located``); empty where nobody asked, or for none.
+    """
 
     host: str
     user: str = "root"
     port: int = 22
+    address: str = ""
 
 
 def parse_target(text: str) -> Target:

@@ -80,8 +80,8 @@ TWO = """\
 fleet: timmy
 deploy: {repository: git@git.example.org:ops/fleet.git}
 wizards:
-  ezra: {host: h, role: orchestrator, capabilities: [a, b], state: [/home/ezra/private-memories]}
-  bezalel: {host: g, capabilities: [b], tools: {private-tool: {exec: [private-program]}}}
+  ezra: {host: 192.0.2.9, role: orchestrator, capabilities: [a, b], state: [/home/private-memories]}
+  bezalel: {host: 192.0.2.8, capabilities: [b], tools: {private-tool: {exec: [private-program]}}}
 """
 
 
@@ -113,7 +113,7 @@ def test_the_public_part_has_what_others_need_and_nothing_else() -> None:
     read = compiled.read(public)
     assert read.fleet == "timmy"
     assert [wizard.name for wizard in lookup.find(read, "b")] == ["ezra", "bezalel"]
-    assert read.wizard("bezalel").health_endpoint == "http://g:8646/health"
+    assert read.wizard("bezalel").health_endpoint == "http://192.0.2.8:8646/health"
 
 
 def test_keys_of_a_newer_version_are_ignored() -> None:

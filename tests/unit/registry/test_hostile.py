@@ -94,7 +94,7 @@ def test_any_values_at_known_keys_are_a_registry_or_a_registry_error(
 ) -> None:
     import yaml
 
-    data = {"wizards": {"w": {"host": "h", "role": "orchestrator", **entry}}, **top}
+    data = {"wizards": {"w": {"host": "192.0.2.9", "role": "orchestrator", **entry}}, **top}
     expect_registry_or_error(yaml.safe_dump(data, allow_unicode=True))
     expect_registry_or_error(yaml.safe_dump(data, default_style='"'))
 

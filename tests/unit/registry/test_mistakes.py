@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from fleet_agent.errors import EXIT_USAGE
@@ -16,8 +18,9 @@ wizards:
 
 
 def entry(text: str, name: str = "w") -> str:
-    """A registry with an orchestrator and, from line 3, another entry."""
-    return f"wizards:\n  ezra: {{host: 192.0.2.1, role: orchestrator}}\n  {name}: {text}\n"
+    """A registry with an orchestrator and, from line 3, another entry; ``h`` is an address."""
+    said = re.sub("host: h(?=[,}])", "host: 192.0.2.9", text)
+    return f"wizards:\n  ezra: {{host: 192.0.2.1, role: orchestrator}}\n  {name}: {said}\n"
 
 
 def mistakes_of(
@@ -43,7 +46,7 @@ MISTAKES = [
     (b"wizards: {a\xe9: }", 1, "", "is not UTF-8 text"),
     ("wizards: \ud800", 1, "", "is not UTF-8 text"),
     # orchestrators and names
-    ("wizards: {a: {host: h}}", 1, "wizards", "no wizard is the orchestrator"),
+    ("wizards: {a: {host: 192.0.2.9}}", 1, "wizards", "no wizard is the orchestrator"),
     (entry("{host: h, role: orchestrator}"), 3, "wizards.w.role",
      "a second orchestrator; the first is ezra"),
     (entry("{host: h}", "W"), 3, "wizards.W", "'W' is no name"),
@@ -69,6 +72,14 @@ MISTAKES = [
     (entry('{host: "h:22"}'), 3, "wizards.w.host", "'h:22' names a port"),
     (entry("{host: 0.0.0.0}"), 3, "wizards.w.host", "not the address of one machine"),
     (entry("{host: [a, b]}"), 3, "wizards.w.host", "must be text, is a list"),
+    (entry("{host: w.example.org}"), 3, "wizards.w.listen.address",
+     "a socket can't be bound to a name, and the host is one (w.example.org)"),
+    (entry("{host: w.example.org, listen: {port: 1}}"), 3, "wizards.w.listen.address",
+     "is missing"),
+    (entry("{host: w.example.org, health_endpoint: 'http://w.example.org/health'}"), 3,
+     "wizards.w.listen.address", "is missing"),
+    (entry("{host: w.example.org, health_endpoint: 'http://127.0.0.1:8646/health'}"), 3,
+     "wizards.w.listen.address", "is missing"),
     (entry("{host: h, health_endpoint: ftp://h/}"), 3, "wizards.w.health_endpoint", "no http URL"),
     (entry("{host: h, health_endpoint: 'http://h:99999/health'}"), 3, "wizards.w.health_endpoint",
      "is no URL"),
@@ -212,6 +223,7 @@ setings: {}
     [
         (entry("{hots: x, host: h}"), "did you mean 'host'?"),
         (entry("{host: h, role: wroker}"), "did you mean 'worker'?"),
+        (entry("{host: w.example.org}"), "say listen: {address: …} with the machine's own address"),
         (entry("{host: h, model: no}"), 'write "no"'),
         (entry("{host: h, runtime: {unit: hermes}}"), "did you mean 'hermes.service'?"),
         (entry('{host: "me@h"}'), "write the user as ssh: {user: …}"),
@@ -225,17 +237,17 @@ def test_a_mistake_says_its_mend(text: str, mend: str) -> None:
 
 
 def test_two_entries_that_differ_in_their_way_in() -> None:
-    text = "wizards:\n  a: {host: h, role: orchestrator, ssh: {port: 22}}\n"
-    found = mistakes_of(text + "  b: {host: h, listen: {port: 1}, ssh: {port: 23}}\n")
+    text = "wizards:\n  a: {host: 192.0.2.1, role: orchestrator, ssh: {port: 22}}\n"
+    found = mistakes_of(text + "  b: {host: 192.0.2.1, listen: {port: 1}, ssh: {port: 23}}\n")
     assert [(line, key) for line, key, _, _ in found] == [(3, "wizards.b.ssh")]
 
 
 def test_a_place_of_another_wizard_on_the_same_node() -> None:
-    one = "{host: h, role: orchestrator, files: [{source: a, place: /a}]}"
-    two = "{host: h, listen: {port: 1}, files: [{source: a, place: /a}]}"
+    one = "{host: 192.0.2.1, role: orchestrator, files: [{source: a, place: /a}]}"
+    two = "{host: 192.0.2.1, listen: {port: 1}, files: [{source: a, place: /a}]}"
     found = mistakes_of(f"wizards:\n  a: {one}\n  b: {two}\n")
     assert found[0][2] == "/a clashes with /a of wizards.a.files[0].place"
-    elsewhere = two.replace("host: h", "host: g")
+    elsewhere = two.replace("192.0.2.1", "192.0.2.2")
     assert len(parse(f"wizards:\n  a: {one}\n  b: {elsewhere}\n").nodes) == 2
 
 

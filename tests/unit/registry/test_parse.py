@@ -143,8 +143,8 @@ class TestTakes:
         assert wizard.soul == Soul("souls/w.md")
 
     def test_aliases_within_bounds(self) -> None:
-        text = "wizards:\n  a: &a {host: h1, role: orchestrator, ssh: &s {port: 23}}\n"
-        assert parse(text + "  b: {host: h2, ssh: *s}\n").wizard("b").ssh.port == 23
+        text = "wizards:\n  a: &a {host: 192.0.2.1, role: orchestrator, ssh: &s {port: 23}}\n"
+        assert parse(text + "  b: {host: 192.0.2.2, ssh: *s}\n").wizard("b").ssh.port == 23
 
     @pytest.mark.parametrize(
         "host",
@@ -162,21 +162,40 @@ class TestTakes:
         assert parse(entry(text)).wizard("w").listen == Listen("2001:db8::1", 8650)
 
     def test_two_spellings_of_a_name_are_one_node(self) -> None:
-        text = entry("{host: EZRA.example.org., listen: {port: 8650}}")
-        registry = parse(text.replace("192.0.2.1,", "ezra.example.org,"))
+        text = entry("{host: EZRA.example.org., listen: {address: 192.0.2.1, port: 8650}}")
+        named = "ezra.example.org, listen: {address: 192.0.2.1},"
+        registry = parse(text.replace("host: 192.0.2.1,", f"host: {named}"))
         assert list(registry.nodes) == ["ezra.example.org"]
+
+    def test_a_host_with_a_name_binds_the_address_that_is_said(self) -> None:
+        text = "{host: w.example.org, listen: {address: 192.0.2.2}}"
+        wizard = parse(entry(text)).wizard("w")
+        assert wizard.listen == Listen("192.0.2.2", 8646)
+        assert wizard.health_endpoint == "http://w.example.org:8646/health"
+
+    @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8::2"])
+    def test_a_host_with_a_name_binds_the_address_of_its_health_endpoint(
+        self, address: str
+    ) -> None:
+        at = f"[{address}]" if ":" in address else address
+        text = f"{{host: w.example.org, health_endpoint: 'http://{at}:8650/health'}}"
+        assert parse(entry(text)).wizard("w").listen == Listen(address, 8650)
 
     def test_the_same_port_on_two_addresses_of_one_node(self) -> None:
         registry = parse(entry("{host: 192.0.2.1, listen: {address: 192.0.2.9}}"))
         assert len(registry.nodes) == 1
 
     def test_the_same_loopback_port_on_two_nodes(self) -> None:
-        text = "wizards:\n  a: {host: h1, role: orchestrator, listen: {address: 127.0.0.1}}\n"
-        assert len(parse(text + "  b: {host: h2, listen: {address: 127.0.0.1}}\n").nodes) == 2
+        text = (
+            "wizards:\n  a: {host: 192.0.2.1, role: orchestrator, listen: {address: 127.0.0.1}}\n"
+        )
+        assert (
+            len(parse(text + "  b: {host: 192.0.2.2, listen: {address: 127.0.0.1}}\n").nodes) == 2
+        )
 
     def test_the_same_wildcard_on_two_nodes(self) -> None:
-        text = "wizards:\n  a: {host: h1, role: orchestrator, listen: {address: 0.0.0.0}}\n"
-        assert len(parse(text + "  b: {host: h2, listen: {address: 0.0.0.0}}\n").nodes) == 2
+        text = "wizards:\n  a: {host: 192.0.2.1, role: orchestrator, listen: {address: 0.0.0.0}}\n"
+        assert len(parse(text + "  b: {host: 192.0.2.2, listen: {address: 0.0.0.0}}\n").nodes) == 2
 
 
 class TestLoad:
@@ -185,7 +204,7 @@ class TestLoad:
         (tmp_path / "souls" / "w.md").write_text("be kind")
         (tmp_path / "outside").symlink_to("/etc/hostname")
         path = tmp_path / "fleet.yaml"
-        text = "{host: h, soul: souls/w.md, files: [{source: outside, place: /a}]}"
+        text = "{host: 192.0.2.9, soul: souls/w.md, files: [{source: outside, place: /a}]}"
         path.write_text(entry(text))
         with pytest.raises(RegistryError) as caught:
             load(str(path))

@@ -11,14 +11,14 @@ from fleet_agent.registry.schema import NotFound, Registry
 
 FLEET = parse("""\
 wizards:
-  ezra: {host: h2, role: orchestrator, capabilities: [a]}
-  bezalel: {host: h1, capabilities: [b, a]}
-  allegro: {host: h2, listen: {port: 8650}}
+  ezra: {host: 192.0.2.2, role: orchestrator, capabilities: [a]}
+  bezalel: {host: 192.0.2.1, capabilities: [b, a]}
+  allegro: {host: 192.0.2.2, listen: {port: 8650}}
 """)
 
 
 def test_a_wizard_by_name() -> None:
-    assert FLEET.wizard("bezalel").host == "h1"
+    assert FLEET.wizard("bezalel").host == "192.0.2.1"
 
 
 def test_a_name_that_is_not_there_gets_its_near_miss_and_404() -> None:
@@ -30,7 +30,7 @@ def test_a_name_that_is_not_there_gets_its_near_miss_and_404() -> None:
 
 def test_nodes_come_in_the_order_of_the_file_each_with_its_wizards() -> None:
     nodes = {host: [wizard.name for wizard in wizards] for host, wizards in FLEET.nodes.items()}
-    assert list(nodes.items()) == [("h2", ["ezra", "allegro"]), ("h1", ["bezalel"])]
+    assert list(nodes.items()) == [("192.0.2.2", ["ezra", "allegro"]), ("192.0.2.1", ["bezalel"])]
 
 
 def test_a_registry_without_an_orchestrator_says_so() -> None:

@@ -12,7 +12,7 @@ from fleet_agent.registry import compiled
 from fleet_agent.registry.parse import RegistryError, parse
 from fleet_agent.registry.source import choose, open_registry
 
-TEXT = "wizards: {ezra: {host: h, role: orchestrator}}"
+TEXT = "wizards: {ezra: {host: 192.0.2.9, role: orchestrator}}"
 
 
 def test_the_named_file_goes_first(tmp_path: Path) -> None:

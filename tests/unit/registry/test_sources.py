@@ -24,7 +24,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def faults(repository: Path, soul: str) -> list[str]:
-    text = f"wizards: {{ezra: {{host: h, role: orchestrator, soul: {soul}}}}}"
+    text = f"wizards: {{ezra: {{host: 192.0.2.9, role: orchestrator, soul: {soul}}}}}"
     try:
         parse(text, repository=str(repository))
     except RegistryError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from fleet_agent.deploy import pin
 from fleet_agent.errors import ConfigError
 from fleet_agent.limits import Limits
+from fleet_agent.registry.parse import load
 from fleet_agent.setup.git import WorkTree
 from fleet_agent.setup.init import init, renew_pin
 from fleet_agent.setup.target import Target, parse_target
@@ -57,9 +59,8 @@ def test_it_is_small_enough_to_read_in_two_minutes(tmp_path: Path, wheel: Wheel)
 def test_the_registry_names_the_machines_and_the_first_is_the_orchestrator(
     tmp_path: Path, wheel: Wheel
 ) -> None:
-    parse = pytest.importorskip("fleet_agent.registry.parse")
     init(tmp_path / "ops", THREE, wheel)
-    registry = parse.load(str(tmp_path / "ops" / "fleet.yaml"))
+    registry = load(str(tmp_path / "ops" / "fleet.yaml"))
     assert registry.orchestrator.name == "ezra"
     assert [wizard.name for wizard in registry.wizards] == ["ezra", "bezalel", "allegro"]
     assert [wizard.host.strip("[]") for wizard in registry.wizards] == [
@@ -70,12 +71,44 @@ def test_the_registry_names_the_machines_and_the_first_is_the_orchestrator(
         assert (tmp_path / "ops" / wizard.soul.file).read_text().startswith(f"# {wizard.name}\n")
 
 
+def test_a_name_stands_with_the_address_that_it_led_to(
+    tmp_path: Path, wheel: Wheel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No name that leads elsewhere than to loopback is the same on every machine: the C library's
+    # answer is put in, everything else is as it is.
+    answers = {
+        "ezra.example.org": ["127.0.1.1", "192.0.2.7"],
+        "six.example.org": ["2001:db8::7"],
+    }
+
+    def getaddrinfo(name: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", (address, port)) for address in answers[name]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    init(tmp_path / "ops", [parse_target(f"root@{name}") for name in answers], wheel)
+    registry = load(str(tmp_path / "ops" / "fleet.yaml"))
+    assert [(wizard.host, wizard.listen.address) for wizard in registry.wizards] == [
+        ("ezra.example.org", "192.0.2.7"),
+        ("six.example.org", "2001:db8::7"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["localhost", "no-such-machine.invalid"])
+def test_a_name_that_leads_to_no_machine_is_refused_before_anything_is_made(
+    tmp_path: Path, wheel: Wheel, name: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        init(tmp_path / "ops", [parse_target(f"root@{name}")], wheel)
+    assert caught.value.where == name
+    assert "root@ADDRESS" in caught.value.mend
+    assert not (tmp_path / "ops").exists()
+
+
 def test_without_machines_it_is_valid_and_says_where_to_put_them(
     tmp_path: Path, wheel: Wheel
 ) -> None:
-    parse = pytest.importorskip("fleet_agent.registry.parse")
     init(tmp_path / "ops", (), wheel)
-    assert len(parse.load(str(tmp_path / "ops" / "fleet.yaml")).wizards) == 3
+    assert len(load(str(tmp_path / "ops" / "fleet.yaml")).wizards) == 3
     assert "put your own machine here" in (tmp_path / "ops" / "fleet.yaml").read_text()
 
 
