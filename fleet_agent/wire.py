@@ -19,11 +19,17 @@ MEDIA_JSON: Final = "application/json"
 MEDIA_PROBLEM: Final = "application/problem+json"  # RFC 9457
 MEDIA_HEALTH: Final = "application/health+json"  # draft-inadarei-api-health-check-06
 MEDIA_NDJSON: Final = "application/x-ndjson"
+# Between daemons: NDJSON behind a head line that says the places of the messages in their stream.
+MEDIA_STREAM: Final = "application/vnd.fleet-agent.stream+x-ndjson"
 
 ROUTE_HEALTH: Final = "/health"
 ROUTE_REGISTRY: Final = "/registry"
 ROUTE_FIND: Final = "/find"
 ROUTE_MESSAGE: Final = "/message"
+ROUTE_MESSAGE_LIFE: Final = "/message/{id}"
+ROUTE_DEAD_LETTERS: Final = "/dead-letters"
+ROUTE_DEAD_LETTER_RETRY: Final = "/dead-letters/{number}/retry"
+ROUTE_DEAD_LETTER_DROP: Final = "/dead-letters/{number}/drop"
 ROUTE_HOOK: Final = "/"
 ROUTE_HOOK_FORGE: Final = "/hook/{forge}"
 

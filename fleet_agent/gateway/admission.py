@@ -1,6 +1,7 @@
-"""Whether a checked message may come into this wizard's inbox. Pure: raises or does not.
+"""Whether a checked message may come in here. Pure: raises or does not.
 
-Until the bus delivers between daemons, what is for another wizard is refused, with the way there.
+The local agent may send to anybody; others bring what is for this wizard. Not for ways out
+(``bus.routing``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def admit(message: Message, serving: Serving, caller: Caller) -> None:
     """Let ``message`` in or raise RequestError.
 
     403: ``from`` is nobody's, or not the caller's to use. 404: nobody is ``to``. 421: another
-    wizard is, and where it listens. 501: delivering it is the bus's work, which is not there yet.
+    wizard is, and where it listens.
     """
     me = serving.wizard
     if caller.name is not None and message.sender != caller.name:
@@ -31,13 +32,18 @@ def admit(message: Message, serving: Serving, caller: Caller) -> None:
     # A token's principal may be a person; everybody else who speaks is a wizard.
     if caller.kind != TOKEN and message.sender != me:
         _must_be_known(message.sender, serving)
-    local = caller.kind == LOCAL
-    if message.to == me:
+    if caller.kind == LOCAL or message.to == me:
         return
     if message.to == BROADCAST:
-        # From somebody else it is our copy. From ourselves it must go out to all.
+        # From somebody else it is our copy. In our own name only the local agent broadcasts.
         if message.sender == me:
-            raise _not_yet("every other wizard")
+            raise RequestError(
+                f"only the agent of {me} itself sends to all in its name",
+                status=403,
+                where="from",
+                mend=f"send it from {me}'s own machine",
+                title="not your name",
+            )
         return
     if message.to.startswith(CAPABILITY_PREFIX):
         capability = message.to[len(CAPABILITY_PREFIX) :]
@@ -51,14 +57,13 @@ def admit(message: Message, serving: Serving, caller: Caller) -> None:
                 where="to",
                 mend="GET /registry shows who can do what",
             )
-        _refuse_foreign(message, serving, others, local=local)
-    else:
-        try:
-            other = serving.registry.wizard(message.to)
-        except NotFound as error:
-            error.where = "to"
-            raise
-        _refuse_foreign(message, serving, (other,), local=local)
+        raise _another(serving, others)
+    try:
+        other = serving.registry.wizard(message.to)
+    except NotFound as error:
+        error.where = "to"
+        raise
+    raise _another(serving, (other,))
 
 
 def _must_be_known(sender: str, serving: Serving) -> None:
@@ -83,29 +88,15 @@ def _not_your_name(message: Message, caller: Caller) -> RequestError:
     )
 
 
-def _refuse_foreign(
-    message: Message, serving: Serving, others: tuple[Wizard, ...], *, local: bool
-) -> None:
+def _another(serving: Serving, others: tuple[Wizard, ...]) -> RequestError:
     names = ", ".join(other.name for other in others[:_NAMES_SHOWN])
-    if not local:
-        gates = ", ".join(_gate(other) for other in others[:_NAMES_SHOWN])
-        raise RequestError(
-            f"this is {serving.wizard}, and the message is for {names}",
-            status=421,
-            where="to",
-            mend=f"send it to {gates}",
-            title="another wizard's message",
-        )
-    raise _not_yet(names)
-
-
-def _not_yet(names: str) -> RequestError:
+    gates = ", ".join(_gate(other) for other in others[:_NAMES_SHOWN])
     return RequestError(
-        f"this release does not deliver to {names}: its bus has no outbox yet",
-        status=501,
+        f"this is {serving.wizard}, and the message is for {names}",
+        status=421,
         where="to",
-        mend="post it to that wizard's own daemon, on its own machine",
-        title="delivery is not there yet",
+        mend=f"send it to {gates}",
+        title="another wizard's message",
     )
 
 

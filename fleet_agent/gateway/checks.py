@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from fleet_agent.bus.inbox import Inbox
 from fleet_agent.gateway.clock import Clock
 from fleet_agent.gateway.health import Check, Release
 from fleet_agent.gateway.installed import Installed, ReleaseError
@@ -88,19 +87,6 @@ def clock_check(clock: Clock) -> Look:
     return look
 
 
-def bus_check(inbox: Inbox) -> Look:
-    """Messages that wait in the inbox, against its limit."""
-
-    def look() -> Check:
-        depth, most = inbox.depth, inbox.limits.whole("inbox_messages")
-        near = depth >= most * 0.8
-        reason = f"{depth} of {most} messages wait in the inbox" if near else ""
-        status = Health.WARN if near else Health.PASS
-        return Check("bus:depth", status, depth, "messages", "datastore", reason)
-
-    return look
-
-
 def stall_check(longest_ms: Callable[[], float], limits: Callable[[], Limits]) -> Look:
     """The longest time that the loop was kept from its work, in ms."""
 
@@ -128,6 +114,21 @@ def trust_check(serving: Serving) -> Look:
             reason = "unsigned: allow: whoever reaches this port is believed"
             return Check("bus:unsigned", Health.WARN, "allow", reason=reason)
         return Check("bus:unsigned", Health.PASS, "refuse")
+
+    return look
+
+
+def keys_check(serving: Serving) -> Look:
+    """Which keys this daemon has read: their digest, the valid epochs, how many peers."""
+
+    def look() -> Check:
+        keyring = serving.keyring
+        value = {
+            "digest": keyring.digest,
+            "epochs": list(keyring.epochs),
+            "peers": len(keyring.peers),
+        }
+        return Check("bus:keys", Health.PASS, value)
 
     return look
 

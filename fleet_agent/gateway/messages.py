@@ -1,6 +1,7 @@
 """``POST /message``: one message or a batch; answered when it is on disk, not before.
 
-Thin: ``bus.message`` says what a message is, ``admission`` who may, ``bus.inbox`` keeps it.
+Thin: ``bus.message`` says what a message is, ``admission`` who may; ``bus.inbox`` keeps what is
+for us, ``bus.sending`` takes what the local agent sends.
 """
 
 from __future__ import annotations
@@ -9,25 +10,28 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeGuard
 
+from fleet_agent.bus.batch import read_head
 from fleet_agent.bus.inbox import Inbox, Outcome
 from fleet_agent.bus.message import Bounds, MessageRefused, check, is_id
+from fleet_agent.bus.sending import Sending
+from fleet_agent.bus.streams import Place
 from fleet_agent.errors import FleetError, RequestError
 from fleet_agent.gateway.admission import admit
-from fleet_agent.gateway.callers import PEER, Caller, identify, note, refuse
+from fleet_agent.gateway.callers import ANYONE, LOCAL, PEER, Caller, identify, note, refuse
 from fleet_agent.gateway.serving import Serving
-from fleet_agent.httpd.answer import json_response, problem
+from fleet_agent.gateway.statuses import Batch, problem_of, status_of
+from fleet_agent.httpd.answer import problem
 from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.types import Request, Response
 from fleet_agent.limits import Limits
 from fleet_agent.signing import HEADER_ID
-from fleet_agent.wire import MEDIA_JSON, MEDIA_NDJSON
+from fleet_agent.wire import MEDIA_JSON, MEDIA_NDJSON, MEDIA_STREAM
 
 # Besides JSON's own names: no name at all, and the one that ``curl -d`` gives to everything.
 _JSON_TYPES: Final = frozenset(
     {"", MEDIA_JSON, "text/json", "text/plain", "application/x-www-form-urlencoded"}
 )
 _ACCEPT_POST: Final = (("Accept-Post", f"{MEDIA_JSON}, {MEDIA_NDJSON}"),)
-_MULTI_STATUS: Final = 207
 
 
 class Messages:
@@ -37,12 +41,16 @@ class Messages:
         self,
         serving: Serving,
         inbox: Inbox,
+        sending: Sending,
         limits: Limits,
         *,
+        heard_of: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._serving = serving
         self._inbox = inbox
+        self._sending = sending
+        self._heard_of = heard_of
         self._now = now
         self.limits = limits
 
@@ -68,6 +76,8 @@ class Messages:
             return _unsupported("a compressed body is not read", "send it as it is")
         if media == MEDIA_NDJSON:
             return self._batch(request, caller)
+        if media == MEDIA_STREAM:
+            return self._stream(request, caller)
         if media not in _JSON_TYPES and not media.endswith("+json"):
             return _unsupported(f"{media[:80]!r} is not read here", f"send {MEDIA_JSON}")
         return self._single(request, caller)
@@ -80,26 +90,17 @@ class Messages:
                 caller,
                 signed_id=_signed_id(request, caller),
                 sender=None,
-                done=lambda id_, outcome: answer.resolve(_told(id_, outcome)),
+                done=lambda id_, outcome: answer.resolve(status_of(id_, outcome)),
             )
         except FleetError as error:
             if _is_forged(error):
                 return refuse(error, request, self._serving)
-            return _problem(error)
+            return problem_of(error)
         return answer
 
     def _batch(self, request: Request, caller: Caller) -> Response | Deferred:
-        lines = request.body.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        if not 1 <= len(lines) <= self._batch_lines:
-            raise RequestError(
-                f"{len(lines)} lines in one batch",
-                status=413 if lines else 400,
-                where="body",
-                mend=f"send 1 to {self._batch_lines} lines",
-            )
-        batch = _Batch(len(lines))
+        lines = self._lines(request.body)
+        batch = Batch(len(lines))
         signed_id, sender, audited = _signed_id(request, caller), None, False
         for number, line in enumerate(lines):
             try:
@@ -117,6 +118,60 @@ class Messages:
                 batch.hears(number)("", error)
         return batch.answer
 
+    def _stream(self, request: Request, caller: Caller) -> Response | Deferred:
+        """A batch of another daemon: its lines have places in a stream, and come in in order."""
+        first, _, rest = request.body.partition(b"\n")
+        head = read_head(first)
+        if caller.kind not in (PEER, ANYONE) or caller.name not in (None, head.sender):
+            error = RequestError(
+                f"is {head.sender!r}'s stream, and this is not its daemon",
+                status=403,
+                where="from",
+                mend="a daemon sends its own wizard's messages, signed with the pair's key",
+            )
+            return refuse(error, request, self._serving)
+        if head.receiver != self._serving.wizard:
+            raise RequestError(
+                f"this is {self._serving.wizard}, and the batch is for {head.receiver!r}",
+                status=421,
+                where="to",
+                mend="look into the registry for where that wizard listens",
+            )
+        lines = self._lines(rest)
+        if len(lines) != len(head.numbers):
+            raise RequestError(
+                f"{len(lines)} messages, and numbers for {len(head.numbers)}", where="numbers"
+            )
+        self._heard_of(head.sender)
+        batch, after = Batch(len(lines)), head.after
+        for number, (line, place) in enumerate(zip(lines, head.numbers, strict=True)):
+            try:
+                self._take(
+                    line,
+                    caller,
+                    signed_id=None,
+                    sender=head.sender,
+                    done=batch.hears(number),
+                    place=Place(head.sender, head.stream, after, place),
+                )
+            except FleetError as error:
+                batch.hears(number)("", error)
+            after = place
+        return batch.answer
+
+    def _lines(self, body: bytes) -> list[bytes]:
+        lines = body.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        if not 1 <= len(lines) <= self._batch_lines:
+            raise RequestError(
+                f"{len(lines)} lines in one batch",
+                status=413 if lines else 400,
+                where="body",
+                mend=f"send 1 to {self._batch_lines} lines",
+            )
+        return lines
+
     def _take(
         self,
         raw: bytes,
@@ -125,6 +180,7 @@ class Messages:
         signed_id: str | None,
         sender: str | None,
         done: Callable[[str, Outcome | FleetError], None],
+        place: Place | None = None,
     ) -> str:
         """Check, admit and keep one message; its ``from``. ``sender`` is the batch's, if known.
 
@@ -140,60 +196,11 @@ class Messages:
         admit(message, self._serving, caller)
         if message.id is None and signed_id is not None:
             message = message._replace(id=signed_id)
-        self._inbox.put(message, done)
+        if caller.kind == LOCAL:
+            self._sending.send(message, done)
+        else:
+            self._inbox.put(message, done, place)
         return message.sender
-
-
-class _Batch:
-    """The statuses of one batch, answered as soon as the last of them is known."""
-
-    def __init__(self, count: int) -> None:
-        self.answer = Deferred()
-        self._lines: list[Response | None] = [None] * count
-        self._left = count
-
-    def hears(self, number: int) -> Callable[[str, Outcome | FleetError], None]:
-        """What the line ``number`` is to be told with."""
-
-        def told(id_: str, outcome: Outcome | FleetError) -> None:
-            self._lines[number] = _told(id_, outcome)
-            self._left -= 1
-            if self._left == 0:
-                self.answer.resolve(self._response())
-
-        return told
-
-    def _response(self) -> Response:
-        lines = [line for line in self._lines if line is not None]
-        kept = all(line.status in (200, 202) for line in lines)
-        body = b"".join(_line(line) for line in lines)
-        return Response(202 if kept else _MULTI_STATUS, body, MEDIA_NDJSON)
-
-
-def _line(response: Response) -> bytes:
-    """One status: what the message alone would have been answered, a refusal as its problem."""
-    if response.status in (200, 202):
-        return response.body + b"\n"
-    return b'{"status":"refused","problem":' + response.body + b"}\n"
-
-
-def _told(id_: str, outcome: Outcome | FleetError) -> Response:
-    if outcome is Outcome.ACCEPTED:
-        # Ids are checked or made by us: nothing in them needs escaping.
-        return Response(202, f'{{"id":"{id_}","status":"accepted"}}'.encode())
-    if outcome is Outcome.DUPLICATE:
-        return json_response(200, {"id": id_, "status": "duplicate"})
-    if outcome is Outcome.CONFLICT:
-        return problem(
-            RequestError(
-                f"{id_} is here already, with another body",
-                status=409,
-                where="id",
-                mend="give each message an id of its own, or none",
-                title="id taken",
-            )
-        )
-    return _problem(outcome)
 
 
 def _signed_id(request: Request, caller: Caller) -> str | None:
@@ -210,11 +217,6 @@ def _signed_id(request: Request, caller: Caller) -> str | None:
 
 def _is_forged(error: FleetError) -> TypeGuard[RequestError]:
     return isinstance(error, RequestError) and error.http_status in (401, 403)
-
-
-def _problem(error: FleetError) -> Response:
-    extra = error.extra if isinstance(error, MessageRefused) else None
-    return problem(error, extra=extra)
 
 
 def _unsupported(what: str, mend: str) -> Response:

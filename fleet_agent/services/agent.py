@@ -12,18 +12,16 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Final
 
-from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import open_inbox
 from fleet_agent.bus.keyring import Keyring
 from fleet_agent.errors import ConfigError, FleetError
 from fleet_agent.gateway import checks, health, routes
 from fleet_agent.gateway.clock import Clock
-from fleet_agent.gateway.messages import Messages
 from fleet_agent.gateway.serving import Serving
 from fleet_agent.gateway.soulseal import SoulSeal
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
+from fleet_agent.services.bus import DATABASE, Bus
 from fleet_agent.services.listeners import Listening, open_listeners, shown
 from fleet_agent.services.notify import Notifier
 from fleet_agent.services.origin import Fleet, Origin
@@ -34,7 +32,6 @@ from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
 if TYPE_CHECKING:
     from fleet_agent.services.hook import HookPort
 
-DATABASE: Final = "bus.db"
 # The manager wants to hear from us once in WatchdogSec; thrice leaves room for a stalled disk.
 _WATCHDOG_SHARE: Final = 3
 # What the listeners and the HTTP core took at the start; a reload does not reach it.
@@ -65,11 +62,10 @@ class Agent:
         self._soul = _soul_of(origin, settings)
         self._loop = Loop()
         os.makedirs(settings.state_dir, mode=0o700, exist_ok=True)
-        self._inbox = open_inbox(
-            os.path.join(settings.state_dir, DATABASE), settings.limits, ids=Ids(),
-            failed=self._checkpoint_failed,
+        self._bus = Bus(
+            self._loop, self._serving, os.path.join(settings.state_dir, DATABASE),
+            settings.limits, failed=self._checkpoint_failed,
         )  # fmt: skip
-        self._messages = Messages(self._serving, self._inbox, settings.limits)
         self._server = Server(self._loop, settings.limits)
         self._hook: HookPort | None = None
         self._listening = open_listeners(settings, environment)
@@ -80,7 +76,7 @@ class Agent:
         wizard, loop = self._settings.wizard, self._loop
         calls = {signal.SIGTERM: self._end, signal.SIGINT: self._end, signal.SIGHUP: self._reload}
         signals = Signals(loop, calls)
-        loop.on_turn_end(self._inbox.commit)
+        self._bus.start()
         if self._notifier.watchdog_seconds is not None:
             self._keep_alive(self._notifier.watchdog_seconds / _WATCHDOG_SHARE)
         sockets = (*self._listening.gateway, *self._listening.hook)
@@ -88,7 +84,7 @@ class Agent:
         self._notifier.ready(f"serving {wizard}")
         self._server.serve_forever()
         signals.close()
-        self._inbox.close()
+        self._bus.close()
         self._server.server_close()
         if self._listening.own_path is not None:
             os.unlink(self._listening.own_path)
@@ -102,7 +98,7 @@ class Agent:
             self._hook = HookPort(self._loop, self._settings, lambda: self._settings)
             for sock in listening.hook:
                 self._server.add_listener(sock, SOCKET_HOOK, self._hook.router)
-        router = routes.build(self._serving, self._messages, self._health(self._hook))
+        router = routes.build(self._serving, self._bus.routes(), self._health(self._hook))
         for sock in listening.gateway:
             self._server.add_listener(sock, SOCKET_GATEWAY, router)
 
@@ -111,10 +107,11 @@ class Agent:
         looks = [
             checks.disk_check(self._settings.state_dir, lambda: self._settings.limits),
             checks.clock_check(Clock(time.time, _passed)),
-            checks.bus_check(self._inbox),
+            *self._bus.looks(),
             checks.stall_check(lambda: self._loop.longest_stall_ms, lambda: self._settings.limits),
             checks.uptime_check(),
             checks.trust_check(self._serving),
+            checks.keys_check(self._serving),
             checks.reload_check(self._serving),
             checks.soul_check(lambda: self._soul),
         ]
@@ -165,7 +162,7 @@ class Agent:
         serving.registry, serving.registry_json = fleet.registry, fleet.public_json
         serving.unsigned, serving.keyring = settings.unsigned, keyring
         serving.window_seconds = settings.limits["signature_window_seconds"]
-        self._inbox.limits = self._messages.limits = settings.limits
+        self._bus.take(settings.limits)
         self._soul = soul
         self._settings = settings
         log.info(

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import open_inbox
-from fleet_agent.bus.message import Bounds, check
 from fleet_agent.gateway import checks
 from fleet_agent.gateway.installed import Installed
 from fleet_agent.limits import Limits
@@ -97,20 +94,6 @@ def test_a_folder_that_is_gone_fails(tmp_path: Path) -> None:
     found = checks.disk_check(str(tmp_path / "gone"), Limits)()
     assert found.status is Health.FAIL
     assert "No such file" in found.reason
-
-
-def test_the_bus_shows_its_depth_and_warns_near_its_limit(tmp_path: Path) -> None:
-    limits = Limits({"inbox_messages": 100})
-    inbox = open_inbox(str(tmp_path / "bus.db"), limits, ids=Ids(), failed=lambda error: None)
-    look = checks.bus_check(inbox)
-    raw = b'{"from":"ezra","to":"ezra","type":"request","payload":1,"timestamp":1}'
-    message = check(raw, now=2, bounds=Bounds.of(limits))
-    for _ in range(79):
-        inbox.put(message, lambda id_, outcome: None)
-    assert (look().status, look().value) == (Health.PASS, 79)
-    inbox.put(message, lambda id_, outcome: None)
-    assert look().reason == "80 of 100 messages wait in the inbox"
-    inbox.close()
 
 
 def test_a_long_stall_warns() -> None:

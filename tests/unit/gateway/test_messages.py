@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import Inbox, open_inbox
 from fleet_agent.bus.keyring import NO_KEYS, Keyring
+from fleet_agent.bus.sending import Sending
 from fleet_agent.errors import RequestError
 from fleet_agent.gateway.messages import Messages
 from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.types import Response
 from fleet_agent.limits import Limits
+from tests.unit.bus.busparts import Boxes
 from tests.unit.gateway.gatewayparts import ELSEWHERE, KEYS, request, serving, signed
 
 LIMITS = Limits({"inbox_messages": 100, "batch_lines": 5})
@@ -36,18 +36,24 @@ class Gate:
 
     def __init__(self, folder: Path, *, unsigned: bool = False, keyring: Keyring = NO_KEYS) -> None:
         self.folder = folder
-        self.inbox: Inbox = open_inbox(
-            str(folder / "bus.db"), LIMITS, ids=Ids(), failed=lambda error: pytest.fail(str(error))
-        )
+        self.boxes = Boxes(folder, LIMITS, lambda error: pytest.fail(str(error)))
         mine = serving(unsigned=unsigned, keyring=keyring)
-        self.messages = Messages(mine, self.inbox, LIMITS, now=lambda: 2.0)
+        sending = Sending(
+            "ezra",
+            lambda: mine.registry,
+            self.boxes.inbox,
+            self.boxes.outbox,
+            lambda _: 0.0,
+            LIMITS,
+        )
+        self.messages = Messages(mine, self.boxes.inbox, sending, LIMITS, now=lambda: 2.0)
 
     def post(self, body: object, **more: Any) -> Response:
         """Post, let the turn end, and return the answer."""
         answer = self.messages.post(request("/message", body, **more))
         if isinstance(answer, Response):
             return answer
-        self.inbox.commit()
+        self.boxes.turn.commit()
         assert answer.response is not None
         return answer.response
 
@@ -64,7 +70,7 @@ class Gate:
 def gate(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path)
     yield made
-    made.inbox.close()
+    made.boxes.close()
 
 
 def test_the_answer_waits_for_the_commit(gate: Gate) -> None:
@@ -72,7 +78,7 @@ def test_the_answer_waits_for_the_commit(gate: Gate) -> None:
     assert isinstance(answer, Deferred)
     assert answer.response is None
     assert gate.bodies() == []
-    gate.inbox.commit()
+    gate.boxes.turn.commit()
     assert answer.response == Response(202, b'{"id":"a","status":"accepted"}')
     assert gate.bodies() == [json.dumps(GOOD | {"id": "a"}).encode()]
 
@@ -115,7 +121,7 @@ def test_a_full_box_says_when_to_come_back(gate: Gate) -> None:
 
 
 def test_a_full_disk_is_507(gate: Gate) -> None:
-    connection = gate.inbox._store.connection
+    connection = gate.boxes.turn.store.connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count={pages}")
     answer = gate.post(GOOD | {"payload": "x" * 50_000})
@@ -131,7 +137,7 @@ def test_with_unsigned_allow_a_stranger_comes_in(tmp_path: Path) -> None:
     gate = Gate(tmp_path, unsigned=True)
     assert gate.post(GOOD, peer=ELSEWHERE).status == 202
     assert gate.post(GOOD | {"to": "allegro"}, peer=ELSEWHERE).status == 421
-    gate.inbox.close()
+    gate.boxes.close()
 
 
 @pytest.mark.parametrize(
@@ -180,14 +186,14 @@ def test_a_batch_is_one_status_a_line(gate: Gate) -> None:
 
 
 def test_valid_lines_are_stored_though_others_fail(gate: Gate) -> None:
-    body = batch(GOOD | {"id": "a"}, b"{", GOOD | {"to": "allegro"}, GOOD | {"id": "d"}, b"")
+    body = batch(GOOD | {"id": "a"}, b"{", GOOD | {"to": "alegro"}, GOOD | {"id": "d"}, b"")
     answer = gate.post(body, headers=NDJSON)
     assert answer.status == 207
     said = lines(answer)
     assert [line["status"] for line in said] == [
         "accepted", "refused", "refused", "accepted", "refused",
     ]  # fmt: skip
-    assert [line["problem"]["status"] for line in said if "problem" in line] == [400, 501, 400]
+    assert [line["problem"]["status"] for line in said if "problem" in line] == [400, 404, 400]
     assert len(gate.bodies()) == 2
 
 
@@ -233,7 +239,7 @@ def test_more_room_after_a_reload(gate: Gate) -> None:
 def keyed(tmp_path: Path) -> Iterator[Gate]:
     made = Gate(tmp_path, keyring=KEYS)
     yield made
-    made.inbox.close()
+    made.boxes.close()
 
 
 THEIRS = GOOD | {"from": "bezalel"}

@@ -1,0 +1,78 @@
+"""What became of messages, as answers: one alone, or a line for each of a batch.
+
+Not for taking them (``messages``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from fleet_agent.bus.inbox import Outcome
+from fleet_agent.bus.message import MessageRefused
+from fleet_agent.errors import FleetError, RequestError
+from fleet_agent.httpd.answer import json_response, problem
+from fleet_agent.httpd.deferred import Deferred
+from fleet_agent.httpd.types import Response
+from fleet_agent.wire import MEDIA_NDJSON
+
+_MULTI_STATUS: Final = 207
+
+
+class Batch:
+    """The statuses of one batch, answered as soon as the last of them is known."""
+
+    def __init__(self, count: int) -> None:
+        self.answer = Deferred()
+        self._lines: list[Response | None] = [None] * count
+        self._left = count
+
+    def hears(self, number: int) -> Callable[[str, Outcome | FleetError], None]:
+        """What the line ``number`` is to be told with."""
+
+        def told(id_: str, outcome: Outcome | FleetError) -> None:
+            self._lines[number] = status_of(id_, outcome)
+            self._left -= 1
+            if self._left == 0:
+                self.answer.resolve(self._response())
+
+        return told
+
+    def _response(self) -> Response:
+        lines = [line for line in self._lines if line is not None]
+        kept = all(line.status in (200, 202) for line in lines)
+        body = b"".join(_line(line) for line in lines)
+        return Response(202 if kept else _MULTI_STATUS, body, MEDIA_NDJSON)
+
+
+def _line(response: Response) -> bytes:
+    """One status: what the message alone would have been answered, a refusal as its problem."""
+    if response.status in (200, 202):
+        return response.body + b"\n"
+    return b'{"status":"refused","problem":' + response.body + b"}\n"
+
+
+def status_of(id_: str, outcome: Outcome | FleetError) -> Response:
+    """What one message is answered."""
+    if outcome is Outcome.ACCEPTED:
+        # Ids are checked or made by us: nothing in them needs escaping.
+        return Response(202, f'{{"id":"{id_}","status":"accepted"}}'.encode())
+    if outcome is Outcome.DUPLICATE:
+        return json_response(200, {"id": id_, "status": "duplicate"})
+    if outcome is Outcome.CONFLICT:
+        return problem(
+            RequestError(
+                f"{id_} is here already, with another body",
+                status=409,
+                where="id",
+                mend="give each message an id of its own, or none",
+                title="id taken",
+            )
+        )
+    return problem_of(outcome)
+
+
+def problem_of(error: FleetError) -> Response:
+    """The problem that refuses a message."""
+    extra = error.extra if isinstance(error, MessageRefused) else None
+    return problem(error, extra=extra)

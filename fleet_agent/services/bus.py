@@ -1,0 +1,132 @@
+"""The bus of one daemon, put together: boxes, delivery, and the routes on top of them.
+
+Decides nothing; the rooms below do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from fleet_agent import signing
+from fleet_agent.bus.deadletters import DeadLetters, teller
+from fleet_agent.bus.delivery import Delivery
+from fleet_agent.bus.ids import Ids
+from fleet_agent.bus.inbox import Inbox, open_turn
+from fleet_agent.bus.lifestory import LifeStory
+from fleet_agent.bus.outbox import Outbox
+from fleet_agent.bus.peer import Sign
+from fleet_agent.bus.retention import Retention
+from fleet_agent.bus.sending import Sending
+from fleet_agent.gateway import buschecks
+from fleet_agent.gateway.checks import Look
+from fleet_agent.gateway.deadletters import DeadLetterRoutes
+from fleet_agent.gateway.lives import Lives
+from fleet_agent.gateway.messages import Messages
+from fleet_agent.gateway.serving import Serving
+from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.router import Route
+from fleet_agent.limits import Limits
+from fleet_agent.wire import (
+    HEADER_FROM,
+    ROUTE_DEAD_LETTER_DROP,
+    ROUTE_DEAD_LETTER_RETRY,
+    ROUTE_DEAD_LETTERS,
+    ROUTE_MESSAGE,
+    ROUTE_MESSAGE_LIFE,
+)
+
+DATABASE: Final = "bus.db"
+
+
+class Bus:
+    """All of it. ``failed`` is called, from another thread, when a checkpoint failed.
+
+    Raises what ``store.sqlite.open_store`` does.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        serving: Serving,
+        path: str,
+        limits: Limits,
+        *,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        self._loop = loop
+        me, ids = serving.wizard, Ids()
+        self.turn = open_turn(path, failed=failed)
+        self.inbox = Inbox(self.turn, limits, ids=ids)
+        self.outbox = Outbox(self.turn, limits, ids=ids, tell=teller(me, self.inbox, ids))
+        self.delivery = Delivery(
+            loop, self.turn, self.outbox, me=me, registry=lambda: serving.registry,
+            limits=limits, sign=signer(serving),
+        )  # fmt: skip
+        self._sending = Sending(
+            me, lambda: serving.registry, self.inbox, self.outbox, self.delivery.rank, limits
+        )
+        self._retention = Retention(loop, self.turn, limits)
+        self._letters = DeadLetters(self.turn, self.outbox)
+        self._messages = Messages(
+            serving, self.inbox, self._sending, limits, heard_of=self.delivery.heard_of
+        )
+        self._lives = Lives(serving, loop, LifeStory(self.turn), self.inbox, self.delivery)
+        self._dead = DeadLetterRoutes(serving, self.turn, self._letters)
+
+    def take(self, limits: Limits) -> None:
+        """Put new limits in force."""
+        self.inbox.limits = self.outbox.limits = self.delivery.limits = limits
+        self._sending.limits = self._retention.limits = self._messages.limits = limits
+
+    def start(self) -> None:
+        """Begin to deliver; commit at the end of each turn."""
+        self._loop.on_turn_end(self.turn.commit)
+        self.delivery.start()
+        self._retention.start()
+
+    def close(self) -> None:
+        """End deliveries, commit what is pending, close the file."""
+        self.delivery.stop()
+        self.turn.close()
+
+    def routes(self) -> tuple[Route, ...]:
+        """The gateway's routes that are the bus's."""
+        return (
+            Route("POST", ROUTE_MESSAGE, self._messages.post),
+            Route("GET", ROUTE_MESSAGE_LIFE, self._lives.get),
+            Route("GET", ROUTE_DEAD_LETTERS, self._dead.list),
+            Route("POST", ROUTE_DEAD_LETTER_RETRY, self._dead.retry),
+            Route("POST", ROUTE_DEAD_LETTER_DROP, self._dead.drop),
+        )
+
+    def looks(self) -> tuple[Look, ...]:
+        """What health looks at."""
+        return (
+            buschecks.inbox_check(self.inbox),
+            buschecks.unhandled_check(self.inbox),
+            buschecks.outbox_check(self.outbox),
+            buschecks.peers_check(self.delivery.troubled),
+            buschecks.dead_letters_check(self._letters.count),
+            buschecks.cycle_check(lambda: self._sending.stopped),
+        )
+
+
+def signer(serving: Serving) -> Sign:
+    """Signs with the pair's keys as they are at each attempt; without keys only says the name."""
+
+    def sign(receiver: str, id_: str, body: bytes) -> tuple[tuple[str, str], ...]:
+        said = ((HEADER_FROM, serving.wizard),)
+        keys = [one.key for one in serving.keyring.pair(receiver)]
+        if not keys:
+            return said
+        now = int(time.time())
+        return (
+            *said,
+            (signing.HEADER_ID, id_),
+            (signing.HEADER_TIMESTAMP, str(now)),
+            (signing.HEADER_SIGNATURE, signing.sign_with(keys, id_, now, body)),
+        )
+
+    return sign
