@@ -5,21 +5,32 @@ Not for talking to systemd or Ansible in their own words: that is their rooms' m
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+import select
+import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
 
+MOST_BYTES: Final = 64 * 1024 * 1024
 _ENDING_SECONDS: Final = 2.0
+_READ_BYTES: Final = 64 * 1024
 
 
 class ProcessError(FleetError):
     """A program could not be started, ran out of time, or ended with an unwanted code."""
 
     title = "a program failed"
+
+
+class SaidTooMuch(ProcessError):  # noqa: N818 (it reads as what happened)
+    """A program wrote more than its caller wants to hold, and was ended."""
 
 
 class Completed(NamedTuple):
@@ -49,21 +60,23 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     check: bool = True,
+    most_bytes: int = MOST_BYTES,
 ) -> Completed:
     """Run ``argv`` to its end, in a process group of its own that is killed on time-out.
 
-    Raises ProcessError when it can't be started, when ``timeout_seconds`` pass, or, with
-    ``check``, when it ends with another code than 0. The error names the program and its own
-    last words, never its arguments after the first (they may be long, never secret by rule).
+    Raises ProcessError when it can't be started, when ``timeout_seconds`` pass, when it writes
+    more than ``most_bytes`` (SaidTooMuch: another machine may speak through it, and not in good
+    faith), or, with ``check``, when it ends with another code than 0. The error names the program
+    and its own last words, never its arguments after the first (they may be long, never secret).
     """
     running = start(argv, env=env, cwd=cwd, stdin=stdin is not None)
+    deadline, who = time.monotonic() + timeout_seconds, os.path.basename(argv[0])
     try:
-        out, err = running.communicate(stdin, timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
+        out, err = _exchanged(running, who, stdin or b"", deadline, most_bytes)
+        running.wait(max(0.0, deadline - time.monotonic()))
+    except (TimeoutError, subprocess.TimeoutExpired):
         end(running)
-        raise ProcessError(
-            f"did not end within {timeout_seconds:g} s", where=os.path.basename(argv[0])
-        ) from None
+        raise ProcessError(f"did not end within {timeout_seconds:g} s", where=who) from None
     except BaseException:
         end(running)
         raise
@@ -76,6 +89,50 @@ def run(
     return done
 
 
+def _exchanged(
+    running: subprocess.Popen[bytes], who: str, given: bytes, deadline: float, most: int
+) -> tuple[bytes, bytes]:
+    """Write ``given``, and read both outputs to their ends.
+
+    Popen.communicate, but bounded: raises TimeoutError after the monotonic ``deadline``, and
+    SaidTooMuch, which names ``who``, for more than ``most`` bytes.
+    """
+    named = {"in": running.stdin, "out": running.stdout, "err": running.stderr}
+    streams = {name: stream for name, stream in named.items() if stream is not None}
+    said: dict[str, bytearray] = {"out": bytearray(), "err": bytearray()}
+    with selectors.DefaultSelector() as selector:
+        for name, stream in streams.items():
+            event = selectors.EVENT_WRITE if name == "in" else selectors.EVENT_READ
+            selector.register(stream, event, name)
+        left = memoryview(given)
+        while selector.get_map():
+            left_seconds = deadline - time.monotonic()
+            if left_seconds <= 0:
+                raise TimeoutError
+            for key, _ in selector.select(left_seconds):
+                if key.data == "in":
+                    left = _written(key.fd, left)
+                    over = not left
+                else:
+                    part = os.read(key.fd, _READ_BYTES)
+                    said[key.data] += part
+                    over = not part
+                if over:
+                    selector.unregister(key.fileobj)
+                    streams[key.data].close()
+            if len(said["out"]) + len(said["err"]) > most:
+                raise SaidTooMuch(f"wrote more than {most} bytes", where=who)
+    return bytes(said["out"]), bytes(said["err"])
+
+
+def _written(handle: int, data: memoryview) -> memoryview:
+    """What is left of ``data``; nothing when the program reads no more. Never blocks."""
+    try:
+        return data[os.write(handle, data[: select.PIPE_BUF]) :]
+    except BrokenPipeError:
+        return data[:0]
+
+
 def start(
     argv: Sequence[str],
     *,
@@ -85,13 +142,15 @@ def start(
     out: IO[bytes] | int | None = subprocess.PIPE,
     err: IO[bytes] | int | None = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
+    memory_bytes: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session (process group) of its own and return at once.
 
-    Raises ProcessError when it can't be started.
+    ``memory_bytes``: what it, and each process that it starts, may allocate for itself. Raises
+    ProcessError when it can't be started.
     """
     try:
-        return subprocess.Popen(
+        running = subprocess.Popen(
             list(argv),
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=out,
@@ -107,6 +166,10 @@ def start(
             where=argv[0],
             mend="is it installed and on PATH?",
         ) from error
+    if memory_bytes is not None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            resource.prlimit(running.pid, resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    return running
 
 
 def show(

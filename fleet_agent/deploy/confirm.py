@@ -21,6 +21,8 @@ from fleet_agent.errors import FleetError
 from fleet_agent.node import command
 
 CONFIRM = "confirm"
+# A confirmation is a line; whoever says much more is not the node's own code.
+_MOST_BYTES = 1024 * 1024
 
 
 def confirm_argv(ways: Ways, plan: Plan, node: NodePlan) -> list[str]:
@@ -69,7 +71,11 @@ def _confirm(ways: Ways, plan: Plan, node: NodePlan) -> Failure | None:
     seconds = 2 * plan.limits["deploy_connect_seconds"] + 5
     try:
         done = proc.run(
-            confirm_argv(ways, plan, node), timeout_seconds=seconds, stdin=line, check=False
+            confirm_argv(ways, plan, node),
+            timeout_seconds=seconds,
+            stdin=line,
+            check=False,
+            most_bytes=_MOST_BYTES,
         )
     except FleetError as error:
         return _failure(node.host, {"what": error.what, "where": error.where})

@@ -187,6 +187,7 @@ class Source:
         stdin: bytes | None = None,
         check: bool = True,
         mirror: bool = True,
+        most_bytes: int = proc.MOST_BYTES,
     ) -> proc.Completed:
         """Run git on the mirror with nobody's configuration but this. Raises proc.ProcessError."""
         place = (f"--git-dir={self.paths.mirror}",) if mirror else ()
@@ -197,6 +198,7 @@ class Source:
             env=environment(self.paths, os.environ),
             cwd=self.paths.state,
             check=check,
+            most_bytes=most_bytes,
         )
 
 

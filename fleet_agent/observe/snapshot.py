@@ -26,6 +26,8 @@ from fleet_agent.wire import Health
 SshWays = Callable[[Wizard], Sequence[str]]
 
 BODY_BYTES: Final = 256 * 1024
+# What a login may say besides: banners, complaints.
+_SAID_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 64
 _STARTING_SECONDS: Final = 1.0
 _SSH_FAILED: Final = 255
@@ -97,7 +99,12 @@ def ask_ssh(argv: Sequence[str], seconds: float) -> SshSight:
         return SshSight(True, "", 0.0)
     began = time.monotonic()
     try:
-        done = proc.run([*argv, "true"], timeout_seconds=seconds + _STARTING_SECONDS, check=False)
+        done = proc.run(
+            [*argv, "true"],
+            timeout_seconds=seconds + _STARTING_SECONDS,
+            check=False,
+            most_bytes=_SAID_BYTES,
+        )
     except FleetError as error:
         return SshSight(False, str(error), round(time.monotonic() - began, 3))
     took = round(time.monotonic() - began, 3)
@@ -130,6 +137,7 @@ def ask_over_ssh(wizard: Wizard, fleet: str, argv: Sequence[str], seconds: float
             [*argv, shlex.join(remote)],
             timeout_seconds=2 * seconds + _STARTING_SECONDS,
             check=False,
+            most_bytes=BODY_BYTES + _SAID_BYTES,
         )
     except FleetError as error:
         return HealthSight(Health.FAIL, str(error))
