@@ -16,9 +16,15 @@ from fleet_agent.deploy.source import Source
 from fleet_agent.errors import ConfigError, FleetError
 from fleet_agent.forge.refs import short
 from fleet_agent.limits import Limits
+from fleet_agent.proc import SaidTooMuch
 
 _MIB: Final = 1024 * 1024
 _BATCH_BYTES: Final = 32 * _MIB
+# Deeper folders than anybody needs, and ones that walking through would choke on.
+_PARTS: Final = 32
+_PART_BYTES: Final = 255
+_PATH_BYTES: Final = 1024
+_LINE_BYTES: Final = _PATH_BYTES + 128  # of ls-tree; a line of cat-file is shorter
 _FILE_MODES: Final = {"100644": 0o444, "100755": 0o555, "100664": 0o444}
 
 
@@ -65,9 +71,19 @@ def check_out(source: Source, commit: str, into: str, limits: Limits) -> None:
 
 def files_of(source: Source, commit: str, limits: Limits) -> Iterator[Blob]:
     """The files of ``commit``. Raises TreeError for what is no plain file, or too much."""
-    said = source.git("ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit)
     most_files, most_bytes = limits.whole("deploy_tree_files"), limits["deploy_tree_mib"] * _MIB
     where, total, count = f"commit {short(commit)}", 0, 0
+    too_much = TreeError(
+        f"holds more than {most_files} files or {limits['deploy_tree_mib']:g} MiB",
+        where=where,
+        mend="keep large files elsewhere, or raise deploy_tree_files, deploy_tree_mib",
+    )
+    argv = ("ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit)
+    try:
+        said = source.git(*argv, most_bytes=(most_files + 1) * _LINE_BYTES)
+    except SaidTooMuch:
+        # A few trees that name each other often enough are a commit of billions of files.
+        raise too_much from None
     for line in said.out.split(b"\0"):
         if not line:
             continue
@@ -88,11 +104,7 @@ def files_of(source: Source, commit: str, limits: Limits) -> Iterator[Blob]:
             )
         count, total = count + 1, total + int(size)
         if count > most_files or total > most_bytes:
-            raise TreeError(
-                f"holds more than {most_files} files or {limits['deploy_tree_mib']:g} MiB",
-                where=where,
-                mend="keep large files elsewhere, or raise deploy_tree_files, deploy_tree_mib",
-            )
+            raise too_much
         yield Blob(path, _FILE_MODES[mode], object_id, int(size))
 
 
@@ -105,6 +117,16 @@ def _path(raw: bytes, where: str) -> str:
     # Git itself makes no such trees; whoever pushed may have made one with other means.
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
         raise TreeError(f"a file lies at {path!r}", where=where)
+    if not path.isprintable():
+        raise TreeError(f"a file's name would steer a terminal: {path!r}", where=where)
+    if (
+        len(raw) > _PATH_BYTES
+        or len(parts) > _PARTS
+        or any(len(part.encode()) > _PART_BYTES for part in parts)
+    ):
+        raise TreeError(
+            f"a file lies too deep, or its name is too long: {path[:80]!r}…", where=where
+        )
     return path
 
 
@@ -124,7 +146,8 @@ def _batches(blobs: list[Blob]) -> Iterator[list[Blob]]:
 def _read(source: Source, batch: list[Blob]) -> Iterator[bytes]:
     """The contents of ``batch`` in its order."""
     asked = "".join(f"{blob.object_id}\n" for blob in batch).encode()
-    out = source.git("cat-file", "--batch", stdin=asked).out
+    most = sum(blob.size + _LINE_BYTES for blob in batch)
+    out = source.git("cat-file", "--batch", stdin=asked, most_bytes=most).out
     at = 0
     for blob in batch:
         end = out.index(b"\n", at)

@@ -63,7 +63,7 @@ def read_pin(tree: Path) -> Pin:
     text = _read_inside(tree, FILE, _FILE_BYTES, where)
     try:
         said = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PinError(f"is not JSON: {error}", where=where, mend=MEND) from None
     if not isinstance(said, dict) or set(said) != _KEYS:
         raise PinError("must have the keys version, sha256 and wheel", where=where, mend=MEND)

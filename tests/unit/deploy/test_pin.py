@@ -204,3 +204,10 @@ def test_too_many_files_are_refused(tmp_path: Path) -> None:
     tree = tree_with(tmp_path, zip_of({**GOOD, **{f"fleet_agent/{n}": b"" for n in range(20)}}))
     with pytest.raises(PinError, match="holds 22 files"):
         pin.unpack(pin.read_pin(tree), tmp_path / "x", Limits({"pin_files": 20}))
+
+
+def test_a_pin_nested_beyond_measure_is_refused(tmp_path: Path) -> None:
+    tree = tree_with(tmp_path, zip_of(GOOD))
+    (tree / pin.FILE).write_text("[" * 60_000)
+    with pytest.raises(PinError, match="is not JSON"):
+        pin.read_pin(tree)

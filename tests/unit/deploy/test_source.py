@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+import subprocess
 import threading
 from pathlib import Path
 
@@ -282,4 +283,66 @@ def test_a_tree_over_the_limits_is_refused_before_it_is_written(
     fetch(source, repository)
     with pytest.raises(checkout.TreeError, match="holds more than"):
         checkout.check_out(source, source.find("main").commit, str(tmp_path / "t"), Limits(limits))
+    assert not (tmp_path / "t").exists()
+
+
+def tree_of(repository: Repository, *entries: str) -> str:
+    """A tree object of ls-tree's lines."""
+    listed = repository.path / ".git" / "entries"
+    listed.write_text("".join(f"{entry}\0" for entry in entries))
+    with listed.open() as lines:
+        made = subprocess.run(
+            ["git", "mktree", "-z"], cwd=repository.path, stdin=lines, check=True,
+            capture_output=True, text=True,
+        )  # fmt: skip
+    return made.stdout.strip()
+
+
+def committed(repository: Repository, source: Source, tree: str) -> str:
+    commit = repository.git("commit-tree", tree, "-m", "evil")
+    repository.git("update-ref", "refs/heads/main", commit)
+    fetch(source, repository)
+    return commit
+
+
+def test_a_few_objects_that_stand_for_billions_of_files_are_refused(
+    source: Source, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit("one", {"f": "x"})
+    blob = repository.git("rev-parse", "HEAD:f")
+    tree = tree_of(repository, *(f"100644 blob {blob}\tf{n}" for n in range(10)))
+    for _ in range(9):
+        tree = tree_of(repository, *(f"040000 tree {tree}\td{n}" for n in range(10)))
+    commit = committed(repository, source, tree)
+    with pytest.raises(checkout.TreeError, match="holds more than 20000 files"):
+        checkout.check_out(source, commit, str(tmp_path / "t"), Limits())
+    assert not (tmp_path / "t").exists()
+
+
+def test_folders_too_deep_to_be_walked_through_are_refused(
+    source: Source, repository: Repository, tmp_path: Path
+) -> None:
+    repository.commit("one", {"f": "x"})
+    blob = repository.git("rev-parse", "HEAD:f")
+    tree = tree_of(repository, f"100644 blob {blob}\tf")
+    for _ in range(1200):  # a file in each: so none of these folders is made by the next one
+        tree = tree_of(repository, f"100644 blob {blob}\tf", f"040000 tree {tree}\td")
+    commit = committed(repository, source, tree)
+    with pytest.raises(checkout.TreeError, match="too deep"):
+        checkout.check_out(source, commit, str(tmp_path / "t"), Limits())
+    assert not (tmp_path / "t").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "\x1b]0;owned\x07", "a\rb", "tab\there", "\u202egnp.exe", "n" * 256]
+)
+def test_names_that_lie_to_a_reader_or_fit_no_file_system_are_refused(
+    source: Source, repository: Repository, tmp_path: Path, name: str
+) -> None:
+    repository.commit("one", {"f": "x"})
+    blob = repository.git("rev-parse", "HEAD:f")
+    commit = committed(repository, source, tree_of(repository, f"100644 blob {blob}\t{name}"))
+    with pytest.raises(checkout.TreeError) as refused:
+        checkout.check_out(source, commit, str(tmp_path / "t"), Limits())
+    assert str(refused.value).isprintable()
     assert not (tmp_path / "t").exists()
