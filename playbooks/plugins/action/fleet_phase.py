@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             pack = nodebuild.pack(plan, node, text_only=plan.check)
         spec = hosttask.spec(plan, node, now=time.time(), manifest=manifest, pack_bytes=len(pack))
         answer = self._call(phase, plan, node, spec + pack)
-        if phase is Phase.PREFLIGHT and answer.ok and not plan.check:
+        if phase is Phase.PREFLIGHT and answer.ok and manifest is not None and not plan.check:
             nodebuild.remember_have(plan, node, answer.evidence.get("have", ()))
         return answer
 
