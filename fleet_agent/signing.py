@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from _operator import _compare_digest  # hmac's own; importing hmac itself loads OpenSSL (4 MiB)
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from fleet_agent.errors import RequestError
@@ -17,6 +17,8 @@ HEADER_ID: Final = "webhook-id"
 HEADER_TIMESTAMP: Final = "webhook-timestamp"
 HEADER_SIGNATURE: Final = "webhook-signature"
 
+# Its names in 3.12 and 3.11, then whatever there is.
+_HOMES: Final = ("_sha2", "_sha256", "hashlib")
 _VERSION: Final = "v1,"
 _BLOCK_BYTES: Final = 64
 _DIGEST_TEXT: Final = 44  # base64 of 32 bytes
@@ -123,6 +125,20 @@ def _mac(key: bytes, *parts: bytes) -> bytes:
     outer.update(inner.digest())
     digest: bytes = outer.digest()
     return digest
+
+
+@cache
+def plain_sha256() -> Callable[[bytes], Any]:
+    """Python's own sha256: hashlib's is faster at much, and loads OpenSSL for 4 MiB and 2 ms."""
+    from importlib import import_module
+
+    for name in _HOMES:
+        try:
+            found: Callable[[bytes], Any] = import_module(name).sha256
+        except ImportError:
+            continue
+        return found
+    raise ImportError("this Python has no sha256")
 
 
 @lru_cache(maxsize=4096)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from fleet_agent.errors import ConfigError
+from fleet_agent.signing import plain_sha256
 
 VERSION: Final = 1
 PAIRS_FILE: Final = "pairs.json"
@@ -18,6 +19,8 @@ TOKENS_FILE: Final = "tokens.json"
 LOCAL_FILE: Final = "token"
 _MEND: Final = "deploy again: phase keys places them"
 _MOST_BYTES: Final = 64 * 1024 * 1024
+NOTHING_READ: Final = "none"
+_DIGITS: Final = 12
 _T = TypeVar("_T")
 
 
@@ -40,17 +43,20 @@ class PairKey(NamedTuple):
 class Keyring:
     """What ``read`` found. Immutable; a reload makes a new one."""
 
-    __slots__ = ("_local", "_pairs", "_tokens")
+    __slots__ = ("_local", "_pairs", "_tokens", "digest")
 
     def __init__(
         self,
         pairs: Mapping[str, tuple[PairKey, ...]],
         tokens: Mapping[str, str],
         local_token: str | None,
+        digest: str = NOTHING_READ,
     ) -> None:
         self._pairs = pairs
         self._tokens = tokens
         self._local = local_token
+        # Tells phase keys whether this daemon has read what lies there.
+        self.digest = digest
 
     @classmethod
     def read(cls, keys_dir: str, wizard: str = "") -> Keyring:
@@ -58,25 +64,16 @@ class Keyring:
 
         ``wizard`` is whose they must be. Raises KeyringError.
         """
-
-        def file(name: str, parse: Callable[[Any], _T], nothing: _T) -> _T:
-            path = os.path.join(keys_dir, name)
-            data = _json(path)
-            if data is None:
-                return nothing
-            if data.get("v") != VERSION or (wizard and data.get("wizard") != wizard):
-                raise KeyringError(f"are not {wizard}'s, or of another version", where=path)
-            try:
-                return parse(data)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                raise KeyringError(
-                    "is not what phase keys writes", where=path, mend=_MEND
-                ) from None
-
+        files = (PAIRS_FILE, TOKENS_FILE, LOCAL_FILE)
+        raw = [_read(os.path.join(keys_dir, name)) for name in files]
+        pairs, tokens, local = raw
         return cls(
-            file(PAIRS_FILE, _pairs, {}),
-            file(TOKENS_FILE, _tokens, {}),
-            _local(os.path.join(keys_dir, LOCAL_FILE)),
+            _parsed(pairs, os.path.join(keys_dir, PAIRS_FILE), wizard, _pairs),
+            _parsed(tokens, os.path.join(keys_dir, TOKENS_FILE), wizard, _tokens),
+            None if local is None else local.decode("ascii", "replace").strip() or None,
+            plain_sha256()(b"\0".join(one or b"" for one in raw)).hexdigest()[:_DIGITS]
+            if any(raw)
+            else NOTHING_READ,
         )
 
     def pair(self, peer: str) -> tuple[PairKey, ...]:
@@ -131,22 +128,19 @@ def _tokens(data: Mapping[str, Any]) -> dict[str, str]:
     return {str(one["sha256"]): str(one["principal"]) for one in data["tokens"]}
 
 
-def _local(path: str) -> str | None:
-    text = _read(path)
-    return None if text is None else text.decode("ascii", "replace").strip() or None
-
-
-def _json(path: str) -> dict[str, Any] | None:
-    text = _read(path)
-    if text is None:
-        return None
+def _parsed(
+    raw: bytes | None, path: str, wizard: str, parse: Callable[[Mapping[str, Any]], dict[str, _T]]
+) -> dict[str, _T]:
+    if raw is None:
+        return {}
     try:
-        data = json.loads(text)
-    except ValueError:
-        raise KeyringError("is no JSON", where=path, mend=_MEND) from None
-    if not isinstance(data, dict):
-        raise KeyringError("is no JSON object", where=path, mend=_MEND)
-    return data
+        data = json.loads(raw)
+        if data.get("v") == VERSION and wizard in ("", data.get("wizard")):
+            return parse(data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # Its own words may quote a key.
+        raise KeyringError("is not what phase keys writes", where=path, mend=_MEND) from None
+    raise KeyringError(f"is not {wizard}'s, or of another version", where=path, mend=_MEND)
 
 
 def _read(path: str) -> bytes | None:
