@@ -72,7 +72,8 @@ class Peer:
         self._idle: Timer | None = None
         self.failures = 0
         self.trouble = ""  # why nothing gets through now
-        self.ahead = 0.0  # seconds that our clock leads theirs, as they say
+        self.clock_off = False  # it refuses our time
+        self.ahead = 0.0  # seconds that our clock leads its, as it says
         self.since = 0.0
         self.limits = limits
 
@@ -234,7 +235,7 @@ class Peer:
     def _trouble(self, waits: Verdict, answer: ClientResponse) -> None:
         least = _retry_after(answer)
         if waits.kind is Kind.CLOCK:
-            self.ahead = waits.ahead
+            self.clock_off, self.ahead = True, waits.ahead
             least = max(least, _CLOCK_WAIT)
         self._later(waits.reason, least)
 
@@ -244,7 +245,7 @@ class Peer:
             log.info("%s: delivering again, after %.0f s", self.name, seconds)
         self.failures = 0
         self.trouble = ""
-        self.ahead = 0.0
+        self.clock_off, self.ahead = False, 0.0
 
     def _rest(self) -> None:
         """Keep the connection for a while in case there is more."""

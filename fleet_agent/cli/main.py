@@ -29,6 +29,7 @@ EVERYWHERE: Final = "everywhere: --json (for programs), -v (more on stderr), --h
 _HEADINGS: Final = {
     "setup": "Start a fleet",
     "fleet": "Look at the fleet",
+    "messages": "Speak over the bus",
     "deploys": "Deploy, and go back",
     "services": "What systemd starts",
 }

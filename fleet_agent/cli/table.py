@@ -24,7 +24,7 @@ class Command(NamedTuple):
 
 
 # Headings by what people want to do, in the order in which they come to want it.
-GROUPS: Final = ("setup", "fleet", "deploys", "services")
+GROUPS: Final = ("setup", "fleet", "messages", "deploys", "services")
 
 
 def _commands(rows: Iterable[tuple[str, str, str]]) -> tuple[Command, ...]:
@@ -46,6 +46,10 @@ TABLE: Final = _commands(
         ("fleet", "status", "ssh, health and release of every wizard, at a glance"),
         ("fleet", "inventory", "the registry as a dynamic Ansible inventory"),
         ("fleet", "ansible-env", "the environment for running ansible-playbook by hand"),
+        ("messages", "send", "send a message to a wizard, to all, or to whoever has a capability"),
+        ("messages", "ask", "send a request and wait for the response"),
+        ("messages", "message", "the whole life of a message, on both sides"),
+        ("messages", "dead-letters", "what could not be delivered: list, retry, drop"),
         ("deploys", "deploy", "deploy now, or show with --check what would change"),
         ("deploys", "deploys", "list, show or follow deploys"),
         ("deploys", "rollback", "return the fleet to the previous verified release"),

@@ -14,7 +14,6 @@ from fleet_agent.gateway.health import Check
 from fleet_agent.wire import Health
 
 _NEAR: Final = 0.8
-_OFF_SECONDS: Final = 1.0
 _SHOWN: Final = 3
 _UNKNOWN: Final = ("401", "403")
 
@@ -49,8 +48,11 @@ def peers_check(troubled: Callable[[], list[Peer]]) -> Look:
         peers = troubled()
         reasons = []
         for peer in peers:
-            if abs(peer.ahead) > _OFF_SECONDS:
-                reasons.append(f"this clock is {peer.ahead:+.0f} s off {peer.name}'s: set it")
+            if peer.clock_off:
+                reasons.append(
+                    f"{peer.name} refuses the time of a message, and this clock is "
+                    f"{peer.ahead:+.0f} s from its: {peer.trouble}"
+                )
             elif peer.trouble.startswith(_UNKNOWN):
                 reasons.append(f"{peer.name} does not let us in: {peer.trouble}")
         status = Health.WARN if reasons else Health.PASS

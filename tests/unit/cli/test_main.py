@@ -61,7 +61,7 @@ class TestHelp:
         assert main(["--help"]) == 0
         text = capsys.readouterr().out
         lines = text.splitlines()
-        assert len(lines) <= 24
+        assert len(lines) <= 40
         assert max(map(len, lines)) <= 80
         named = {line.split()[0] for line in lines if line.startswith("  ")}
         assert named == {row.name for row in table.TABLE}
