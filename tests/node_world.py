@@ -36,6 +36,10 @@ LIMITS = {
 }
 UP_S = 20.0
 WIZARD = "ezra"
+UNITS = (
+    f"fleet-agent@{WIZARD}.socket", f"fleet-agent@{WIZARD}.service",
+    f"fleet-wizard@{WIZARD}.service",
+)  # fmt: skip
 
 
 def code_files() -> dict[str, bytes]:
@@ -120,8 +124,10 @@ wizards:
     def journal(self) -> dict[str, Any]:
         return dict(self.read("/var/lib/fleet-agent/node/journal.json"))
 
-    def reboot_without_the_units(self) -> None:
-        """What a boot changes for the journal: it is another one."""
+    def power_cut(self) -> None:
+        """What a boot finds: no process of ours runs, and it is another boot than the journal's."""
+        self.systemctl("stop", *UNITS)
+        self.systemctl("reset-failed", *UNITS)
         path = self.root / "var/lib/fleet-agent/node/journal.json"
         path.write_text(json.dumps({**self.journal(), "boot": "an earlier boot"}))
 
@@ -136,8 +142,7 @@ wizards:
                 elif path.is_file() and "__pycache__" not in name:
                     mode = oct(path.stat().st_mode & 0o7777)
                     found[name] = f"{mode} {path.read_bytes()!r}"
-        for unit in (f"fleet-agent@{WIZARD}.socket", f"fleet-agent@{WIZARD}.service",
-                     f"fleet-wizard@{WIZARD}.service"):  # fmt: skip
+        for unit in UNITS:
             shown = self.systemctl("show", "--property=ActiveState,UnitFileState", unit)
             found[unit] = shown.replace("\n", " ")
         return found
