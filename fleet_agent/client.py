@@ -185,11 +185,13 @@ class Client:
         """
         deadline = time.monotonic() + timeout
         sent = self.send(to, payload, ttl=max(timeout, 1.0))
-        return self.response_to(sent.id, timeout=max(0.0, deadline - time.monotonic()))
+        return self._wait(sent.id, deadline, timeout)
 
     def response_to(self, id_: str, *, timeout: float = 30.0) -> Message:
         """Wait for the response to the message ``id_`` of ours. Raises NoResponse and GivenUp."""
-        deadline = time.monotonic() + timeout
+        return self._wait(id_, time.monotonic() + timeout, timeout)
+
+    def _wait(self, id_: str, deadline: float, timeout: float) -> Message:
         while True:
             left = deadline - time.monotonic()
             wait = max(0.001, min(left, _WAIT_SECONDS))

@@ -46,7 +46,7 @@ TABLE: Final = _commands(
         ("fleet", "status", "ssh, health and release of every wizard, at a glance"),
         ("fleet", "inventory", "the registry as a dynamic Ansible inventory"),
         ("fleet", "ansible-env", "the environment for running ansible-playbook by hand"),
-        ("messages", "send", "send a message to a wizard, to all, or to whoever has a capability"),
+        ("messages", "send", "send a message to a wizard, to all, or by capability"),
         ("messages", "ask", "send a request and wait for the response"),
         ("messages", "message", "the whole life of a message, on both sides"),
         ("messages", "dead-letters", "what could not be delivered: list, retry, drop"),
