@@ -10,8 +10,8 @@ from fleet_agent.errors import NodeError
 from fleet_agent.node.desired import SOCKET, wishes
 from fleet_agent.node.lock import unit_of
 from fleet_agent.node.present import Present
-from fleet_agent.release.manifest import Manifest
-from fleet_agent.wire import HOOK_PORT
+from fleet_agent.release import unitfile
+from fleet_agent.release.manifest import Manifest, WizardInputs
 
 _LISTENING: Final = "0A"
 
@@ -30,28 +30,41 @@ def check(wanted: Manifest, present: Present) -> None:
     needed = [
         (wizard.name, address, port)
         for wizard in wanted.wizards
-        for address, port in _needs(wizard.address, wizard.port, hook=wizard.hook)
-        if (address, port) not in ours and port not in {held for _, held in ours}
+        for address, port in _needs(wizard)
+        if (address, port) not in ours
     ]
     if not needed:
         return
-    listening = list(listeners())
+    others = [one for one in listeners() if (one.address, one.port) not in ours]
     for name, address, port in needed:
-        for one in listening:
+        for one in others:
             if one.port == port and _meet(one.address, address):
                 who = holder(one.inode)
                 if not who.startswith(("unit fleet-agent@", "unit fleet-hook@")):
                     raise NodeError(
                         f"port {port} is held by {who}",
                         where=f"{address}:{port}, which {name} is to listen on",
-                        mend="stop it, or give the wizard another port by `listen:`",
+                        mend=_mend(wanted, name, port),
                     )
 
 
-def _needs(address: str, port: int, *, hook: bool) -> Iterator[tuple[str, int]]:
-    yield address, port
-    if hook:
-        yield address, HOOK_PORT
+def _mend(wanted: Manifest, name: str, port: int) -> str:
+    hook = any(one.name == name and one.hook == port for one in wanted.wizards)
+    key = (
+        "the hook another port by `deploy: {hook_port: …}`"
+        if hook
+        else "the wizard another port by `listen:`"
+    )
+    return f"stop it, or give {key}"
+
+
+def _needs(wizard: WizardInputs) -> Iterator[tuple[str, int]]:
+    """Where a wizard's sockets listen (``release.build`` writes them so)."""
+    yield wizard.address, wizard.port
+    if not unitfile.listens_on_loopback(wizard.address):
+        yield unitfile.LOOPBACK, wizard.port
+    if wizard.hook:
+        yield wizard.address, wizard.hook
 
 
 def _held_by_us(present: Present) -> set[tuple[str, int]]:
@@ -67,12 +80,15 @@ def _held_by_us(present: Present) -> set[tuple[str, int]]:
         pair
         for wizard in present.manifest.wizards
         if wizard.name in listening
-        for pair in _needs(wizard.address, wizard.port, hook=wizard.hook)
+        for pair in _needs(wizard)
     }
 
 
 def _meet(one: str, other: str) -> bool:
-    return one == other or one in ("0.0.0.0", "::")
+    """Whether two sockets of one port can't both listen. The IPv6 wildcard takes IPv4, too."""
+    if one == other or "::" in (one, other):
+        return True
+    return "0.0.0.0" in (one, other) and ":" not in one + other
 
 
 def listeners() -> Iterator[Listener]:

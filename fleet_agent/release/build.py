@@ -263,7 +263,7 @@ def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
         state=tuple(wizard.state),
         address=wizard.listen.address,
         port=wizard.listen.port,
-        hook=source.hook is not None,
+        hook=source.hook.port if source.hook is not None else 0,
         daemon=f"fleet-agent@{name}.service",
         sockets=tuple(sockets),
         runtime=runtime,

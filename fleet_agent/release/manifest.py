@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
+from fleet_agent.wire import HOOK_PORT
 
 VERSION: Final = 1
 ID_LENGTH: Final = 20
@@ -64,7 +65,8 @@ class WizardInputs(NamedTuple):
     """What one wizard is made of on its node.
 
     ``input`` digests what the daemon is made of, ``runtime_input`` what the wizard's own process
-    is made of; a process is restarted when its digest changes, and only then.
+    is made of; a process is restarted when its digest changes, and only then. ``hook`` is the port
+    of the deploy hook, 0 on a wizard that has none.
     """
 
     name: str
@@ -77,7 +79,7 @@ class WizardInputs(NamedTuple):
     state: tuple[str, ...]
     address: str
     port: int
-    hook: bool
+    hook: int
     daemon: str
     sockets: tuple[str, ...]
     runtime: RuntimeUnit | None
@@ -200,6 +202,11 @@ def _entry(data: object) -> Entry:
     )
 
 
+def _hook(value: object, where: str) -> int:
+    """A port; releases of before the port could be chosen say only that there is a hook."""
+    return HOOK_PORT if value is True else 0 if value is False else _whole(value, where)
+
+
 def _wizard(name: str, data: object) -> WizardInputs:
     if not _NAME.fullmatch(name):
         raise ManifestError("is no wizard's name", where=repr(name))
@@ -217,7 +224,7 @@ def _wizard(name: str, data: object) -> WizardInputs:
         state=tuple(place(path) for path in _list(item["state"], name)),
         address=_word(listen["address"], name),
         port=_whole(listen["port"], name),
-        hook=bool(item["hook"]),
+        hook=_hook(item["hook"], name),
         daemon=unit_name(units["daemon"]),
         sockets=tuple(unit_name(unit) for unit in _list(units["sockets"], name)),
         runtime=None if runtime is None else _runtime(_object(runtime, name)),
