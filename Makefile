@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SECONDS ?= 60
+TESTS ?= tests/unit tests/socket tests/house
 VENV := .venv
 BIN := $(VENV)/bin
 # bash sets SECONDS itself; the shells of this file are plain ones.
@@ -45,8 +46,8 @@ units: ## systemd-analyze verify on the unit files (where systemd is)
 		echo "units: not looked at, this machine has no systemd-analyze (apt-get install systemd)"; \
 	fi
 
-pytest: venv ## unit, socket and house tests
-	$(BIN)/pytest tests/unit tests/socket tests/house
+pytest: venv ## unit, socket and house tests (TESTS=tests/unit/node: only these)
+	$(BIN)/pytest $(TESTS)
 
 demo: venv ## three wizards on this machine without root: deploy, break, way back (DEMO_ONCE=1 ends by itself)
 	$(BIN)/python -m fleet_agent.setup.demo
