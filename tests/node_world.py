@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ from typing import Any
 
 import fleet_agent
 from fleet_agent import proc
+from fleet_agent.deploy import pairkeys
 from fleet_agent.node import command
 from fleet_agent.registry.compiled import compile as compiled
 from fleet_agent.registry.parse import parse
 from fleet_agent.release import pyz
 from fleet_agent.release.build import Built, WizardSource, build
-from fleet_agent.release.manifest import to_json
+from fleet_agent.release.manifest import SecretEntry, to_json
 from fleet_agent.release.pack import pack
 from fleet_agent.setup.supervisor import call
 from fleet_agent.wire import Phase
@@ -40,6 +42,7 @@ UNITS = (
     f"fleet-agent@{WIZARD}.socket", f"fleet-agent@{WIZARD}.service",
     f"fleet-wizard@{WIZARD}.service",
 )  # fmt: skip
+MASTER = bytes(range(32))
 
 
 def code_files() -> dict[str, bytes]:
@@ -84,7 +87,13 @@ class World:
             "python": sys.executable,
         }
 
-    def release(self, config: str, soul: str = "be kind\n", more: str = "") -> Built:
+    def release(
+        self,
+        config: str,
+        soul: str = "be kind\n",
+        more: str = "",
+        secrets: tuple[SecretEntry, ...] = (),
+    ) -> Built:
         """A release; ``more`` becomes a line of code."""
         registry = parse(
             f"""
@@ -101,8 +110,9 @@ wizards:
         code = dict(self.code)
         code["fleet_agent/errors.py"] += f"# {more}\n".encode()
         source = WizardSource(
-            registry.wizard(WIZARD), soul.encode(), (config.encode(),), {}, registry.unsigned
-        )
+            registry.wizard(WIZARD), soul.encode(), (config.encode(),), {}, registry.unsigned,
+            secrets=secrets,
+        )  # fmt: skip
         return build(
             registry.fleet,
             [source],
@@ -181,6 +191,22 @@ def _await(root: Path) -> None:
             return
 
 
+def parcel(
+    *,
+    epochs: tuple[int, ...] = (1,),
+    tokens: tuple[Mapping[str, str], ...] = (),
+    secrets: Mapping[str, bytes] | None = None,
+) -> dict[str, Any]:
+    """What phase keys brings: this wizard's pair with bezalel, and what else is said."""
+    pairs = pairkeys.pairs_of(MASTER, "fleet", epochs, WIZARD, [WIZARD, "bezalel"])
+    brought = [
+        {"place": place, "content": b64encode(content).decode()}
+        for place, content in (secrets or {}).items()
+    ]
+    mine = {"pairs": pairkeys.as_text(pairs), "tokens": list(tokens), "secrets": brought}
+    return {"v": 1, "epochs": list(epochs), "wizards": {WIZARD: mine}}
+
+
 @dataclass
 class Run:
     """One deploy of one release on a node; each phase is a process of its own."""
@@ -193,13 +219,14 @@ class Run:
     limits: Mapping[str, float] = field(default_factory=dict)
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
     have: frozenset[str] = frozenset()
+    keys: Mapping[str, Any] = field(default_factory=parcel)
 
-    def spec(self, mode: str, pack_bytes: int) -> bytes:
+    def spec(self, mode: str, pack_bytes: int, parcel_bytes: int = 0) -> bytes:
         line: dict[str, Any] = {
             "v": 1, "fleet": "fleet", "deploy": self.deploy, "nonce": self.nonce, "mode": mode,
             "check": self.check, "node": "127.0.0.1", "commit": "c" * 40, "now": time.time(),
             "holder": "a test", "limits": {**LIMITS, **self.limits}, "layout": self.world.layout,
-            "pack_bytes": pack_bytes,
+            "pack_bytes": pack_bytes, "parcel_bytes": parcel_bytes,
         }  # fmt: skip
         if mode == "forward" and self.release is not None:
             line["manifest"] = to_json(self.release.manifest)
@@ -212,7 +239,10 @@ class Run:
         packed = b""
         if mode == "forward" and self.release is not None and (name == "deploy" or self.check):
             packed = pack(self.release.tree, self.have)
-        stdin = self.spec(mode, len(packed)) + packed
+        keys = b""
+        if mode == "forward" and name == "keys":
+            keys = json.dumps(self.keys).encode()
+        stdin = self.spec(mode, len(packed), len(keys)) + packed + keys
         world = self.world
         words = (self.nonce, name, world.layout, {**LIMITS, **self.limits})
         argv = command.phase(world.code_of_node.sha256, *words, mode=mode)

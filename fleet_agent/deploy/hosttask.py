@@ -51,8 +51,12 @@ def spec(
     now: float,
     manifest: Mapping[str, Any] | None,
     pack_bytes: int = 0,
+    parcel_bytes: int = 0,
 ) -> bytes:
-    """The JSON line that a phase reads first. ``now`` is this machine's Unix time."""
+    """The JSON line that a phase reads first; the pack follows it, and then the parcel of keys.
+
+    ``now`` is this machine's Unix time.
+    """
     line: dict[str, Any] = {
         "v": SPEC_VERSION,
         "fleet": plan.fleet,
@@ -67,6 +71,7 @@ def spec(
         "limits": dict(plan.limits),
         "layout": dict(node.layout),
         "pack_bytes": pack_bytes,
+        "parcel_bytes": parcel_bytes,
     }
     if plan.mode != BACK:
         line["manifest"] = manifest
@@ -76,6 +81,11 @@ def spec(
 def wants_pack(plan: Plan, phase: Phase) -> bool:
     """Whether ``phase`` needs the release's files: to place them, or with check to compare them."""
     return plan.mode != BACK and (phase is Phase.DEPLOY or plan.check)
+
+
+def wants_parcel(plan: Plan, phase: Phase) -> bool:
+    """Whether ``phase`` is the one that brings keys. They only go forward."""
+    return plan.mode != BACK and phase is Phase.KEYS
 
 
 def no_such_code(code: int, stderr: str) -> bool:

@@ -1,19 +1,19 @@
 """Builds a node's release into the run's directory, in preflight, and hands it out afterwards.
 
-Effects: reads the pinned code and the checkout, writes ``runs/N/nodes/HOST``. Rendering is the
-caller's (Ansible's own templating); which files make a release is ``release.build``.
+Effects: reads the pinned code and the checkout, writes ``runs/N/nodes/HOST``. Which files make a
+release is ``release.build``; rendering and secrets are ``rendering``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from fleet_agent.deploy import rendering
 from fleet_agent.deploy.plan import NodePlan, Plan
-from fleet_agent.errors import ConfigError
+from fleet_agent.deploy.rendering import Render
 from fleet_agent.registry import compiled
 from fleet_agent.registry.schema import Registry, Wizard
 from fleet_agent.release import build as releases
@@ -21,8 +21,6 @@ from fleet_agent.release.manifest import from_json, to_json
 from fleet_agent.release.pack import pack as make_pack
 from fleet_agent.wire import Role
 
-Render = Callable[[str, Mapping[str, Any]], str]
-TEMPLATE_ENDING: Final = ".j2"
 UNITS: Final = "fleet_agent/share/systemd"
 _CODE_PREFIX: Final = "code/"
 
@@ -90,11 +88,11 @@ def pack(plan: Plan, node: NodePlan, *, text_only: bool) -> bytes:
 def _wizard_source(
     plan: Plan, registry: Registry, wizard: Wizard, render: Render
 ) -> releases.WizardSource:
-    most = int(plan.limits["deploy_file_bytes"])
     soul = None
     if wizard.soul is not None:
-        soul = _read_source(plan.tree, wizard.soul.file, most, f"wizards.{wizard.name}.soul")
-    files = tuple(_file(plan, wizard.name, file.source, render) for file in wizard.files)
+        soul = rendering.read_source(plan, wizard.soul.file, f"wizards.{wizard.name}.soul")
+    plain = tuple(file for file in wizard.files if not file.secret)
+    files = tuple(rendering.content(plan, wizard.name, file, render) for file in plain)
     hook = None
     if wizard.role == Role.ORCHESTRATOR:
         hook = releases.Hook(
@@ -104,59 +102,14 @@ def _wizard_source(
             registry.deploy.repository,
         )
     return releases.WizardSource(
-        wizard=wizard,
+        wizard=wizard._replace(files=plain),
         soul=soul,
         files=files,
         limits=wizard.settings,
         unsigned=registry.unsigned,
         hook=hook,
+        secrets=rendering.secret_entries(plan, wizard, render),
     )
-
-
-def _values(registry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What a template may say of its wizard: its entry, and its name."""
-    wizards = registry["wizards"]
-    entry = (
-        wizards[name]
-        if isinstance(wizards, Mapping)
-        else next(item for item in wizards if item["name"] == name)
-    )
-    return {**entry, "name": name}
-
-
-def _file(plan: Plan, wizard: str, source: str, render: Render) -> bytes:
-    where = f"wizards.{wizard}.files"
-    most = int(plan.limits["deploy_file_bytes"])
-    content = _read_source(plan.tree, source, most, where)
-    if not source.endswith(TEMPLATE_ENDING):
-        return content
-    values = {"wizard": _values(plan.registry, wizard), "fleet": plan.fleet}
-    try:
-        rendered = render(os.path.join(plan.tree, source), values).encode()
-    except Exception as error:  # Ansible raises many kinds; each is the template's fault here
-        raise ConfigError(
-            f"{source} can't be rendered: {error}", where=where, mend="mend the template"
-        ) from error
-    if len(rendered) > most:
-        raise ConfigError(f"{source} is {len(rendered)} bytes rendered, limit {most}", where=where)
-    return rendered
-
-
-def _read_source(tree: str, source: str, most: int, where: str) -> bytes:
-    """A plain file of the checkout, which no link may lead out of."""
-    path = os.path.realpath(os.path.join(tree, source))
-    inside = os.path.realpath(tree) + os.sep
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        raise ConfigError(
-            f"{source}: {error.strerror}", where=where, mend="is it committed?"
-        ) from error
-    if not path.startswith(inside) or not stat.S_ISREG(found.st_mode):
-        raise ConfigError(f"{source} is no plain file of the repository", where=where)
-    if found.st_size > most:
-        raise ConfigError(f"{source} is {found.st_size} bytes, limit {most}", where=where)
-    return _read(path)
 
 
 def _files_below(directory: str, package: str) -> dict[str, bytes]:

@@ -54,6 +54,11 @@ class DeployPaths:
         return os.path.join(self.state, "ssh", "known_hosts")
 
     @property
+    def keys(self) -> str:
+        """The key store: master key, epochs, tokens' hashes."""
+        return os.path.join(self.state, "keys")
+
+    @property
     def first(self) -> str:
         """Repository, tag and branch before the first release; written by bootstrap."""
         return os.path.join(self.state, "first.json")

@@ -39,7 +39,11 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run for one commit. ``directory`` is the run's own (``runs/N``)."""
+    """One run for one commit. ``directory`` is the run's own (``runs/N``).
+
+    ``keys`` is the directory of the key store, and ``key_epochs`` are the epochs whose keys this
+    run places, the newest first; the keys themselves never stand in a plan.
+    """
 
     deploy: int
     nonce: str
@@ -57,6 +61,8 @@ class Plan:
     nodes: tuple[NodePlan, ...]
     pyz: str
     pyz_sha256: str
+    keys: str = ""
+    key_epochs: tuple[int, ...] = ()
 
     def node(self, host: str) -> NodePlan:
         """The node named ``host``; ConfigError when this run has none of that name."""
@@ -134,4 +140,5 @@ def load(path: str) -> Plan:
     data["nodes"] = tuple(
         NodePlan(**{**node, "wizards": tuple(node["wizards"])}) for node in data["nodes"]
     )
+    data["key_epochs"] = tuple(data.get("key_epochs", ()))
     return Plan(**data)

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fleet_agent.deploy import pin as pins
+from fleet_agent.deploy.keystore import KeyStore
+from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.plan import FORWARD, Plan, plan_nodes
 from fleet_agent.errors import ConfigError
 from fleet_agent.limits import TABLE, Limits
@@ -43,7 +45,7 @@ def prepare(
 
     ``package`` is the directory of the ``fleet_agent`` package that conducts the deploy; the code
     that is deployed is the tree's own pin, unpacked below ``pins_directory``. Raises
-    RegistryError with all mistakes of the registry, PinError, or ConfigError.
+    RegistryError with all mistakes of the registry, PinError, ConfigError, or KeyStoreError.
     """
     site = os.path.join(tree, "site.yml")
     if not os.path.isfile(site):
@@ -58,6 +60,8 @@ def prepare(
     code = Path(pins_directory) / pin.sha256
     if not code.is_dir():
         pins.unpack(pin, code, limits)
+    store = KeyStore(DeployPaths(state=state_directory).keys)
+    store.prepare()
     built = pyz.build(package)
     pyz_path = os.path.join(directory, "node.pyz")
     with open(os.open(pyz_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
@@ -79,6 +83,8 @@ def prepare(
         nodes=plan_nodes(registry, read_layouts(state_directory)),
         pyz=pyz_path,
         pyz_sha256=built.sha256,
+        keys=store.directory,
+        key_epochs=store.epochs().valid,
     )
 
 

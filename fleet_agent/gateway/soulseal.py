@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
-from functools import cache
-from importlib import import_module
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+from fleet_agent.signing import plain_sha256
 from fleet_agent.wire import Health
 
 # A soul is a text; whatever is larger is none, and hashing it would stop the loop.
 _MOST_BYTES: Final = 16 * 1024 * 1024
-
-
-# Python's own sha256 by its names in 3.12 and 3.11, then whatever there is. hashlib loads OpenSSL:
-# 4 MiB and 2 ms of a daemon's start, to be faster at files larger than souls are.
-_HOMES: Final = ("_sha2", "_sha256", "hashlib")
 
 
 class Sight(NamedTuple):
@@ -76,17 +70,6 @@ class SoulSeal:
             if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
                 raise OSError(0, "is no text file")
             with open(path, "rb") as file:
-                self._found = _sha256()(file.read(_MOST_BYTES)).hexdigest()
+                self._found = plain_sha256()(file.read(_MOST_BYTES)).hexdigest()
             self._stamp = stamp
         return self._found
-
-
-@cache
-def _sha256() -> Callable[[bytes], Any]:
-    for home in _HOMES:
-        try:
-            found: Callable[[bytes], Any] = import_module(home).sha256
-        except ImportError:
-            continue
-        return found
-    raise ImportError("this Python has no sha256")

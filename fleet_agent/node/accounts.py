@@ -39,6 +39,14 @@ def gid_of(group: str) -> int | None:
         return None
 
 
+def uid_of(user: str) -> int | None:
+    """The number of an account, None where there is none."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
 def needed(manifest: Manifest) -> tuple[Account, ...]:
     """The accounts of a release: for each wizard the daemon's, and its own user's."""
     found: dict[str, Account] = {}

@@ -15,7 +15,10 @@ from fleet_agent.node.units import Units
 
 
 class Act(NamedTuple):
-    """One phase on its way: what is asked, and the parts of the node that it may touch."""
+    """One phase on its way: what is asked, and the parts of the node that it may touch.
+
+    ``parcel`` is what phase ``keys`` brings, as it came: only that phase opens it.
+    """
 
     spec: Spec
     layout: Layout
@@ -23,6 +26,7 @@ class Act(NamedTuple):
     contents: Contents
     book: Book
     log: Log
+    parcel: bytes = b""
 
     @property
     def journal(self) -> Journal | None:

@@ -16,7 +16,8 @@ _MOST_BYTES: Final = 256 * 1024
 class Answer(NamedTuple):
     """What a daemon said of itself. ``why`` says why there is no body, else empty.
 
-    ``release`` is the release whose files it runs from, ``installed`` the one in force.
+    ``release`` is the release whose files it runs from, ``installed`` the one in force, ``keys``
+    a digest of the keys that it has read; ``output`` is what it complains of.
     """
 
     wizard: str = ""
@@ -26,6 +27,13 @@ class Answer(NamedTuple):
     release: str = ""
     body: Mapping[str, Any] | None = None
     why: str = ""
+    keys: str = ""
+
+    @property
+    def output(self) -> tuple[str, ...]:
+        """What it says is not as it should be."""
+        said = (self.body or {}).get("output")
+        return tuple(str(line) for line in said) if isinstance(said, list) else ()
 
     @property
     def well(self) -> bool:
@@ -75,7 +83,16 @@ def read(data: bytes) -> Answer:
         installed=_text(said, "installed"),
         release=_text(said, "releaseId"),
         body=said,
+        keys=_keys(said),
     )
+
+
+def _keys(said: Mapping[str, Any]) -> str:
+    try:
+        value = said["checks"]["bus:keys"][0]["observedValue"]["digest"]
+    except (KeyError, IndexError, TypeError):
+        return ""
+    return value if isinstance(value, str) else ""
 
 
 def _text(said: Mapping[str, Any], key: str) -> str:

@@ -1,7 +1,7 @@
 """The node's own program: one phase, ``confirm``, ``expire NONCE``, ``recover`` or ``show``.
 
-Spec (and pack) come on standard input, one JSON line goes to standard output, words to standard
-error. Exit code 0 done, 1 failed (the JSON says why), 2 not understood.
+Spec (then pack, then keys) come on standard input, one JSON line goes to standard output, words to
+standard error. Exit code 0 done, 1 failed (the JSON says why), 2 not understood.
 """
 
 from __future__ import annotations
@@ -88,10 +88,13 @@ def _asked(verb: str, stdin: IO[bytes], code: tuple[bytes, str] | None) -> int:
     try:
         spec = parse(stdin.readline(MOST_BYTES))
         pack = _pack(spec, stdin.read(spec.pack_bytes)) if spec.pack_bytes else {}
+        keys = stdin.read(spec.parcel_bytes)
+        if len(keys) != spec.parcel_bytes:
+            raise SpecError(f"the parcel is cut off after {len(keys)} bytes", where="parcel")
     except FleetError as error:
         _print({"ok": False, "error": as_dict(error)})
         return EXIT_NOT_UNDERSTOOD
-    result = _result(verb, spec, pack, code)
+    result = _result(verb, spec, pack, keys, code)
     _print(result)
     return EXIT_DONE if result["ok"] else EXIT_FAILED
 
@@ -105,7 +108,11 @@ def _pack(spec: Spec, data: bytes) -> dict[str, bytes]:
 
 
 def _result(
-    verb: str, spec: Spec, pack: dict[str, bytes], code: tuple[bytes, str] | None
+    verb: str,
+    spec: Spec,
+    pack: dict[str, bytes],
+    keys: bytes,
+    code: tuple[bytes, str] | None,
 ) -> dict[str, Any]:
     from fleet_agent.node import act as acts
     from fleet_agent.node import journal, lock, work
@@ -119,12 +126,12 @@ def _result(
 
             install.install(spec.layout, *code)
         if spec.check:
-            act = work.of_spec(spec, pack, journal.Book(spec.layout, spec.kill_at), log)
+            act = work.of_spec(spec, pack, journal.Book(spec.layout, spec.kill_at), log, keys)
             outcome = import_module(f"fleet_agent.node.{verb}").run(act)
         else:
             who = lock.me(spec.deploy, spec.nonce, verb, spec.holder)
             with lock.taken(spec.layout, who, spec.limits["deploy_lock_seconds"]):
-                act = work.of_spec(spec, pack, journal.Book(spec.layout, spec.kill_at), log)
+                act = work.of_spec(spec, pack, journal.Book(spec.layout, spec.kill_at), log, keys)
                 outcome = import_module(f"fleet_agent.node.{verb}").run(act)
     except FleetError as error:
         problem = as_dict(error)

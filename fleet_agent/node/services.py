@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fleet_agent.node import arm, back, decide, present, putting, saved, steps
+from fleet_agent.node import (
+    arm,
+    back,
+    decide,
+    keyruntimes,
+    present,
+    putting,
+    saved,
+    started,
+    steps,
+)
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.decide import ToPlace, ToRun
-from fleet_agent.node.desired import RUNTIME, SOCKET, UNIT, Wish, wishes
-from fleet_agent.node.present import Present, Record
+from fleet_agent.node.desired import UNIT, Wish
 from fleet_agent.node.units import Ref
 from fleet_agent.release.manifest import Manifest
 
@@ -29,13 +38,16 @@ def run(act: Act) -> Outcome:
     journal = act.journal
     replaced = journal is not None and journal.baseline != journal.target
     to_run = decide.units(wanted, old, seen, to_place, replaced=replaced)
+    waiting = keyruntimes.waiting(act, wanted, old)
+    later = [wish for wish in to_run.runtimes if wish.wizard in waiting]
+    to_run = to_run._replace(runtimes=tuple(one for one in to_run.runtimes if one not in later))
     diff = putting.differences(act, to_place.of_units(), kinds=(UNIT,))
     changed = any(to_place.of_units()) or not to_run.nothing
     if act.spec.check:
         return Outcome(changed, diff, {"would": describe(to_run)})
     _converge(act, wanted, to_place.of_units(), to_run)
     if changed:
-        remember(act, wanted, seen)
+        started.remember(act, wanted, seen, later)
     return Outcome(changed, diff, {"did": describe(to_run)})
 
 
@@ -62,12 +74,8 @@ def _converge(act: Act, wanted: Manifest, files: ToPlace, to_run: ToRun) -> None
     starting = [*to_run.rebind, *to_run.listen, *to_run.daemons, *to_run.runtimes]
     if starting:
         units.forget_failures(_refs(starting))
-    if to_run.rebind:
-        # A socket can't be bound anew under a running service.
-        daemons = [wish for wish in wishes(wanted) if wish.kind != SOCKET]
-        bound = {wish.wizard for wish in to_run.rebind}
-        units.stop(_refs(wish for wish in daemons if wish.wizard in bound and _is_daemon(wish)))
-        units.stop(_refs(to_run.rebind))
+    if to_run.vacate or to_run.rebind:
+        units.stop(_refs([*to_run.vacate, *to_run.rebind]))
     sockets = _refs([*to_run.rebind, *to_run.listen])
     if sockets:
         units.start(sockets)
@@ -84,22 +92,8 @@ def _converge(act: Act, wanted: Manifest, files: ToPlace, to_run: ToRun) -> None
     act.step(steps.RUNTIMES_STARTED)
 
 
-def _is_daemon(wish: Wish) -> bool:
-    return wish.ref.unit.startswith("fleet-agent@") and wish.ref.unit.endswith(".service")
-
-
 def _refs(wished: Iterable[Wish]) -> list[Ref]:
     return [wish.ref for wish in wished]
-
-
-def remember(act: Act, wanted: Manifest, seen: Present) -> None:
-    """Write down with what each socket and each wizard's own process was started."""
-    kept = dict(seen.records)
-    own = [wish for wish in wishes(wanted) if wish.kind in (SOCKET, RUNTIME)]
-    for ref, state in act.units.show(_refs(own)).items():
-        digest = next(wish.digest for wish in own if wish.ref == ref)
-        kept[ref.key] = Record(state.invocation, digest)
-    present.write_records(act.layout, kept)
 
 
 def describe(to_run: ToRun) -> dict[str, list[str]]:

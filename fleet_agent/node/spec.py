@@ -23,7 +23,7 @@ MOST_BYTES: Final = 16 * 1024 * 1024
 _NONCE: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _KEYS: Final = frozenset(
     ("v", "fleet", "deploy", "nonce", "mode", "check", "node", "commit", "manifest", "now",
-     "holder", "limits", "layout", "pack_bytes", "testing")
+     "holder", "limits", "layout", "pack_bytes", "parcel_bytes", "testing")
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ class Spec(NamedTuple):
     manifest: Manifest | None = None
     now: float | None = None
     pack_bytes: int = 0
+    parcel_bytes: int = 0
     kill_at: str = ""
 
     @property
@@ -84,6 +85,7 @@ def parse(line: bytes) -> Spec:
             manifest=_manifest(data.get("manifest")),
             now=_number(data.get("now")),
             pack_bytes=_whole(data, "pack_bytes", 0),
+            parcel_bytes=_whole(data, "parcel_bytes", 0),
             kill_at=_kill_at(data.get("testing")),
         )
     except (ConfigError, ManifestError, layouts.LayoutError) as error:

@@ -14,10 +14,12 @@ from fleet_agent.node.spec import BACK, Spec
 from fleet_agent.node.units import Units
 
 
-def of_spec(spec: Spec, pack: Mapping[str, bytes], book: Book, log: Log) -> Act:
-    """An act that somebody asked for."""
+def of_spec(
+    spec: Spec, pack: Mapping[str, bytes], book: Book, log: Log, parcel: bytes = b""
+) -> Act:
+    """An act that somebody asked for; ``parcel`` are the keys that came with phase ``keys``."""
     units = Units(spec.layout, spec.limits["deploy_ready_seconds"])
-    return Act(spec, spec.layout, units, Contents(pack), book, log)
+    return Act(spec, spec.layout, units, Contents(pack), book, log, parcel)
 
 
 def of_journal(layout: Layout, book: Book, journal: Journal, log: Log) -> Act:

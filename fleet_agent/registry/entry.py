@@ -189,6 +189,8 @@ def _files(spot: Spot | None) -> dict[str, FileSpec]:
         place = at.read(rules.place) if (at := fields.need("place")) else None
         mode = at.read(rules.mode) if (at := fields.at("mode")) else None
         secret = at.flag() if (at := fields.at("secret")) else None
+        if secret and mode is not None and mode & 0o007:
+            fields.wrong("mode", "lets everybody in to a secret", "say 0600, or 0640 for its group")
         if source and place:
             usual = schema.DEFAULT_MODE if mode is None else mode
             found[f"files[{number}]"] = FileSpec(source, place, usual, bool(secret))

@@ -17,6 +17,7 @@ from fleet_agent.release.manifest import (
     FileEntry,
     Manifest,
     RuntimeUnit,
+    SecretEntry,
     SoulEntry,
     WizardInputs,
     digest_of,
@@ -63,8 +64,8 @@ class Hook(NamedTuple):
 class WizardSource(NamedTuple):
     """A wizard of this node with what belongs to it alone.
 
-    ``files`` are the rendered contents in the order of ``wizard.files``; ``limits`` are the
-    settings that differ from the defaults.
+    ``files`` are the rendered contents in the order of ``wizard.files``, which here holds no secret
+    one: those are ``secrets``. ``limits`` are the settings that differ from the defaults.
     """
 
     wizard: Wizard
@@ -73,6 +74,7 @@ class WizardSource(NamedTuple):
     limits: Mapping[str, float]
     unsigned: bool = False
     hook: Hook | None = None
+    secrets: tuple[SecretEntry, ...] = ()
 
 
 class Built(NamedTuple):
@@ -238,6 +240,8 @@ def _soul_settings(source: WizardSource, root: str) -> dict[str, Any] | None:
 def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
     wizard = source.wizard
     name, home = wizard.name, f"wizards/{wizard.name}"
+    if any(file.secret for file in wizard.files):
+        raise ConfigError("a secret has no place in a release", where=f"wizards.{name}.files")
     if len(source.files) != len(wizard.files):
         raise ConfigError("not every file was rendered", where=f"wizards.{name}.files")
     by_path = {entry.path: entry for entry in entries}
@@ -267,6 +271,7 @@ def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
         daemon=f"fleet-agent@{name}.service",
         sockets=tuple(sockets),
         runtime=runtime,
+        secrets=source.secrets,
     )
 
 

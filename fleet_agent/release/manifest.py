@@ -54,6 +54,17 @@ class FileEntry(NamedTuple):
     mode: int
 
 
+class SecretEntry(NamedTuple):
+    """A file that is not in the release, since it is secret: phase ``keys`` brings it.
+
+    ``digest`` is a keyed one: it tells two contents apart, and nobody can try words against it.
+    """
+
+    place: str
+    mode: int
+    digest: str
+
+
 class RuntimeUnit(NamedTuple):
     """The unit of the wizard's own process. ``scope`` is ``system`` or ``user``."""
 
@@ -83,6 +94,7 @@ class WizardInputs(NamedTuple):
     daemon: str
     sockets: tuple[str, ...]
     runtime: RuntimeUnit | None
+    secrets: tuple[SecretEntry, ...] = ()
 
 
 class Manifest(NamedTuple):
@@ -143,7 +155,7 @@ def to_json(manifest: Manifest) -> dict[str, Any]:
 
 
 def _wizard_to_json(wizard: WizardInputs) -> dict[str, Any]:
-    return {
+    value: dict[str, Any] = {
         "input": wizard.input,
         "runtime_input": wizard.runtime_input,
         "account": wizard.account,
@@ -162,6 +174,12 @@ def _wizard_to_json(wizard: WizardInputs) -> dict[str, Any]:
             "runtime": wizard.runtime._asdict() if wizard.runtime else None,
         },
     }
+    if wizard.secrets:  # only then: a release from before there were any keeps its name
+        value["secrets"] = [
+            {"place": one.place, "mode": f"{one.mode:04o}", "digest": one.digest}
+            for one in wizard.secrets
+        ]
+    return value
 
 
 def from_json(data: object) -> Manifest:
@@ -228,6 +246,7 @@ def _wizard(name: str, data: object) -> WizardInputs:
         daemon=unit_name(units["daemon"]),
         sockets=tuple(unit_name(unit) for unit in _list(units["sockets"], name)),
         runtime=None if runtime is None else _runtime(_object(runtime, name)),
+        secrets=tuple(_secret(_object(one, name)) for one in _list(item.get("secrets", []), name)),
     )
 
 
@@ -242,6 +261,10 @@ def _soul(item: Mapping[str, Any]) -> SoulEntry:
 
 def _file(item: Mapping[str, Any]) -> FileEntry:
     return FileEntry(path_in_release(item["source"]), place(item["place"]), mode_of(item["mode"]))
+
+
+def _secret(item: Mapping[str, Any]) -> SecretEntry:
+    return SecretEntry(place(item["place"]), mode_of(item["mode"]), _word(item["digest"], "secret"))
 
 
 def _runtime(item: Mapping[str, Any]) -> RuntimeUnit:

@@ -12,7 +12,7 @@ import time
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from fleet_agent.deploy import hosttask, nodebuild
+from fleet_agent.deploy import hosttask, nodebuild, parcel
 from fleet_agent.deploy import plan as plans
 from fleet_agent.errors import FleetError
 from fleet_agent.node import command
@@ -61,8 +61,18 @@ class ActionModule(ActionBase):
         pack = b""
         if hosttask.wants_pack(plan, phase):
             pack = nodebuild.pack(plan, node, text_only=plan.check)
-        spec = hosttask.spec(plan, node, now=time.time(), manifest=manifest, pack_bytes=len(pack))
-        answer = self._call(phase, plan, node, spec + pack)
+        keys = b""
+        if hosttask.wants_parcel(plan, phase):
+            keys = parcel.build(plan, node, manifest, self._render(task_vars))
+        spec = hosttask.spec(
+            plan,
+            node,
+            now=time.time(),
+            manifest=manifest,
+            pack_bytes=len(pack),
+            parcel_bytes=len(keys),
+        )
+        answer = self._call(phase, plan, node, spec + pack + keys)
         if phase is Phase.PREFLIGHT and answer.ok and manifest is not None and not plan.check:
             nodebuild.remember_have(plan, node, answer.evidence.get("have", ()))
         return answer
