@@ -88,13 +88,7 @@ class Work:
             for unit in wanted
             if _is_another(unit, now[unit.ref]) or self._has_lost_its_soul(unit.ref, now[unit.ref])
         ]
-        go_on = [
-            unit.ref
-            for unit in wanted
-            if unit.ref not in again
-            and unit.ref.unit.startswith("fleet-agent@")
-            and unit.ref.unit.endswith(".service")
-        ]
+        go_on = [unit.ref for unit in wanted if unit.ref not in again and _is_a_daemon(unit.ref)]
         problem = self._start_all(again, go_on)
         self._write_records(again)
         if problem is not None:
@@ -117,12 +111,16 @@ class Work:
         problem: FleetError | None = None
         if again:
             units.forget_failures(again)
-        sockets = [ref for ref in again if ref.unit.endswith(".socket")]
-        others = [ref for ref in again if ref not in sockets]
-        if sockets:
-            # A socket can't be bound anew under a running service, which is in ``others`` then.
-            units.stop([ref for ref in others if ref.unit.startswith("fleet-agent@")])
-            units.stop(sockets)
+        # A socket can't be bound under a running service, and one that goes on would wake it.
+        moved = {_wizard(ref) for ref in again if _is_a_wizards_socket(ref)}
+        of_moved = [unit.ref for unit in self._units if unit.active and _wizard(unit.ref) in moved]
+        freed = [ref for ref in of_moved if _is_a_wizards_socket(ref) or _is_a_daemon(ref)]
+        if freed:
+            units.stop(freed)
+        everything = list(dict.fromkeys([*again, *freed]))
+        sockets = [ref for ref in everything if ref.unit.endswith(".socket")]
+        others = [ref for ref in everything if ref not in sockets]
+        go_on = [ref for ref in go_on if ref not in freed]
         for refs, act in ((sockets, units.start), (others, units.restart), (go_on, units.reload)):
             if refs:
                 try:
@@ -141,6 +139,19 @@ class Work:
                 kept[ref.key] = Record(state.invocation, kept[ref.key].digest)
         if kept != present.records(self._act.layout):
             present.write_records(self._act.layout, kept)
+
+
+def _is_a_wizards_socket(ref: Ref) -> bool:
+    return ref.unit.endswith(".socket") and ref.unit.startswith(("fleet-agent@", "fleet-hook@"))
+
+
+def _is_a_daemon(ref: Ref) -> bool:
+    return ref.unit.endswith(".service") and ref.unit.startswith("fleet-agent@")
+
+
+def _wizard(ref: Ref) -> str:
+    """The instance that a unit of ours is of."""
+    return ref.unit.partition("@")[2].rpartition(".")[0]
 
 
 def _is_another(unit: SavedUnit, now: State) -> bool:

@@ -55,12 +55,16 @@ class ToPlace(NamedTuple):
 
 
 class ToRun(NamedTuple):
-    """What is to be done with units, in the order of these fields."""
+    """What is to be done with units, in the order of these fields.
+
+    ``vacate`` are daemons that must be out of the way before their sockets can be bound.
+    """
 
     stop: tuple[Ref, ...] = ()
     disable: tuple[Ref, ...] = ()
     enable: tuple[Ref, ...] = ()
     reread: bool = False
+    vacate: tuple[Wish, ...] = ()
     rebind: tuple[Wish, ...] = ()
     listen: tuple[Wish, ...] = ()
     daemons: tuple[Wish, ...] = ()
@@ -126,12 +130,14 @@ def units(
     state = present.states.get
     active = {wish.ref for wish in wished if state(wish.ref, _NEVER).is_active}
     sockets = [wish for wish in wished if wish.kind == SOCKET]
-    rebind = tuple(
-        wish
+    listen = tuple(wish for wish in sockets if wish.ref not in active)
+    serving = tuple(wish for wish in wished if wish.kind == DAEMON and wish.ref in active)
+    # A socket can't be bound under a running service, and one that goes on would wake it again.
+    rebound = {
+        wish.wizard
         for wish in sockets
         if wish.ref in active and not _in_force(wish, present, made_of[wish.ref], touched)
-    )
-    rebound = {wish.wizard for wish in rebind}
+    } | ({wish.wizard for wish in listen} & {wish.wizard for wish in serving})
     daemons = tuple(
         wish
         for wish in wished
@@ -154,8 +160,9 @@ def units(
         ),
         reread=bool(to_place.of_units() != ToPlace((), ()))
         or any(state(wish.ref, _NEVER).stale for wish in wished),
-        rebind=rebind,
-        listen=tuple(wish for wish in sockets if wish.ref not in active),
+        vacate=tuple(wish for wish in serving if wish.wizard in rebound),
+        rebind=tuple(wish for wish in sockets if wish.ref in active and wish.wizard in rebound),
+        listen=listen,
         daemons=daemons,
         conductors=tuple(
             wish for wish in wished if wish.kind == CONDUCTOR and wish.ref not in active

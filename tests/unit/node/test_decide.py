@@ -177,9 +177,29 @@ def test_a_new_address_binds_the_socket_anew_and_restarts_its_daemon() -> None:
     moved = built(source(wizard(port=9000))).manifest
     present = settled(EZRA)
     to_run = decide.units(moved, EZRA, present, decide.places(moved, EZRA, present))
+    assert names(to_run.vacate) == [DAEMON.unit]
     assert names(to_run.rebind) == [SOCKET.unit]
     assert names(to_run.daemons) == [DAEMON.unit]
     assert to_run.reread
+
+
+def test_a_socket_that_is_new_under_a_running_daemon_has_daemon_and_sockets_make_way() -> None:
+    with_hook = built(source(hook=Hook("192.0.2.10", 9876, "PROD", None))).manifest
+    present = settled(EZRA)
+    states = {**present.states, Ref("fleet-hook@ezra.socket"): State()}
+    present = present._replace(states=states)
+    to_run = decide.units(with_hook, EZRA, present, decide.places(with_hook, EZRA, present))
+    assert names(to_run.vacate) == [DAEMON.unit]
+    assert names(to_run.rebind) == [SOCKET.unit]
+    assert names(to_run.listen) == ["fleet-hook@ezra.socket"]
+    assert names(to_run.daemons) == [DAEMON.unit]
+
+
+def test_a_soul_that_was_placed_again_is_looked_at_by_a_new_start_of_the_daemon() -> None:
+    present = settled(EZRA)
+    soul = present.found["/home/ezra/SOUL.md"]._replace(changed=BOOTED + STARTED + 1)
+    present = present._replace(found={**present.found, "/home/ezra/SOUL.md": soul})
+    assert names(decide.units(EZRA, EZRA, present, NOWHERE).daemons) == [DAEMON.unit]
 
 
 def test_a_wizard_that_left_the_node_is_stopped_with_its_sockets_and_process() -> None:
