@@ -12,10 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from fleet_agent.errors import NodeError
 from fleet_agent.node import durable
+from fleet_agent.node.desired import PIPELINE
 from fleet_agent.node.layout import Layout
 from fleet_agent.node.place import ABSENT, FILE, LINK, Found, Owner, Places
 from fleet_agent.node.present import Present, Record
-from fleet_agent.node.units import Ref, ref
+from fleet_agent.node.units import Ref, State, ref
 from fleet_agent.release import manifest as manifests
 from fleet_agent.release.manifest import Manifest
 
@@ -92,7 +93,7 @@ def save(
         places=tuple(places),
         directories=tuple(sorted(missing, key=lambda path: -path.count("/"))),
         units=tuple(
-            SavedUnit(unit, state.known, state.is_active, state.enabled, state.invocation)
+            SavedUnit(unit, state.known, _ran(unit, state), state.enabled, state.invocation)
             for unit, state in present.states.items()
         ),
         records=present.records,
@@ -105,6 +106,14 @@ def save(
     )
     durable.write_json(f"{directory}/{FILE_NAME}", _to_json(baseline))
     return baseline
+
+
+def _ran(unit: Ref, state: State) -> bool:
+    """Whether a unit ran. The pipeline always does: killed, it may only just be coming back.
+
+    Taken for one that did not, the way back would stop the very process that drives it.
+    """
+    return state.is_active or (state.known and unit.unit in PIPELINE)
 
 
 def load(layout: Layout, nonce: str) -> Baseline:
