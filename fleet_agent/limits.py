@@ -150,6 +150,8 @@ TABLE: Final[tuple[Limit, ...]] = (
           "git fetch"),
     Limit("deploy_forks", "hosts", 50, 1, 500, "deploy",
           "hosts that Ansible works on at once, at least"),
+    Limit("deploy_ansible_memory_mib", "MiB", 1024, 256, 1_000_000, "deploy",
+          "memory of each of Ansible's processes: what one node says is held in one of them"),
     Limit("deploy_disk_free_mib", "MiB", 256, 1, 1_000_000, "deploy",
           "free disk that preflight wants on a node"),
     Limit("deploy_clock_seconds", "seconds", 60, 1, 86400, "deploy",

@@ -52,12 +52,14 @@ def confirm_all(
     ways: Ways, plan: Plan, hosts: Iterable[str]
 ) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
     """Confirm every one of ``hosts``; returns those that acknowledged, and the failures."""
-    answers: dict[str, Failure | None] = {}
+    silent = {"what": "was not confirmed, by a mistake in fleet-agent (see its log)"}
+    # Whatever ends a thread: who did not acknowledge has failed.
+    answers: dict[str, Failure | None] = {host: _failure(host, silent) for host in hosts}
 
     def one(host: str) -> None:
         answers[host] = _confirm(ways, plan, plan.node(host))
 
-    threads = [threading.Thread(target=one, args=(host,), daemon=True) for host in sorted(hosts)]
+    threads = [threading.Thread(target=one, args=(host,), daemon=True) for host in sorted(answers)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from fleet_agent.deploy import heard
 from fleet_agent.deploy.plan import BACK, NodePlan, Plan
 from fleet_agent.wire import Phase
 
@@ -95,34 +96,26 @@ def no_such_code(code: int, stderr: str) -> bool:
 
 def answer(phase: str, code: int, stdout: str, stderr: str) -> NodeAnswer:
     """What a node said. Its own words come first; without any, the program's last ones."""
+    if len(stdout) > heard.MOST_BYTES:
+        return _no_answer(phase, f"said {len(stdout)} bytes, {heard.MOST_BYTES} are too many")
     for line in reversed(stdout.strip().splitlines()):
         if line.startswith("{"):
-            try:
-                data = json.loads(line)
-            except ValueError:
+            said = heard.read(line)
+            if said is None:
                 break
-            if isinstance(data, dict) and isinstance(data.get("ok"), bool):
-                return _parsed(data)
-    words = (stderr.strip() or stdout.strip() or "no output")[-_LAST_WORDS:]
+            if isinstance(said.get("ok"), bool):
+                return NodeAnswer(**heard.result(said))
+    words = stderr.strip() or stdout.strip() or "no output"
+    return _no_answer(phase, f"gave no answer (exit {code}): {heard.text(words[-_LAST_WORDS:])}")
+
+
+def _no_answer(phase: str, what: str) -> NodeAnswer:
     return NodeAnswer(
         ok=False,
         error={
-            "what": f"phase {phase} gave no answer (exit {code}): {words}",
+            "what": f"phase {phase} {what}",
             "where": f"node code, phase {phase}",
             "mend": "run the deploy again; if it stays, look at the node's journal: "
             "journalctl -u 'fleet-phase-*'",
         },
-    )
-
-
-def _parsed(data: Mapping[str, Any]) -> NodeAnswer:
-    return NodeAnswer(
-        ok=data["ok"],
-        changed=bool(data.get("changed")),
-        touched=bool(data.get("touched")),
-        armed=bool(data.get("armed")),
-        diff=tuple(data.get("diff") or ()),
-        evidence=data.get("evidence") or {},
-        notes=tuple(data.get("notes") or ()),
-        error=data.get("error"),
     )

@@ -65,9 +65,13 @@ def manifest(plan: Plan, node: NodePlan) -> Mapping[str, Any]:
     return dict(data)
 
 
-def remember_have(plan: Plan, node: NodePlan, have: Iterable[str]) -> None:
+def remember_have(plan: Plan, node: NodePlan, have: object) -> None:
     """Keep which contents ``node`` said it has, so that ``pack`` leaves them out."""
-    _write(os.path.join(plan.node_directory(node.host), "have.json"), list(have))
+    directory = plan.node_directory(node.host)
+    if not os.path.isdir(directory):  # the way back of a run that never came to build for it
+        return
+    known = [one for one in have if isinstance(one, str)] if isinstance(have, list) else []
+    _write(os.path.join(directory, "have.json"), known)
 
 
 def pack(plan: Plan, node: NodePlan, *, text_only: bool) -> bytes:

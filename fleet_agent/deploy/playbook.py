@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import select
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from fleet_agent import proc
+from fleet_agent.deploy import heard
 from fleet_agent.deploy.ansible import EVENTS_FD_VARIABLE
 
 _log = logging.getLogger("fleet_agent.deploy")
@@ -38,13 +38,15 @@ def run(
     log_path: str,
     run_seconds: float,
     silent_seconds: float,
+    memory_bytes: int,
     on_event: Callable[[Event], None],
 ) -> PlaybookEnd:
     """Run ``argv`` and call ``on_event`` for each event line of the callback plugin.
 
     The run is ended when it takes longer than ``run_seconds`` in all, or says nothing for
-    ``silent_seconds``: one hung host must not hang the fleet. Whatever raises in here (a stop
-    of the service too) ends the run first.
+    ``silent_seconds``: one hung host must not hang the fleet. Each of its processes may take
+    ``memory_bytes``: one flooding host must not fill the orchestrator. Whatever raises in here (a
+    stop of the service too) ends the run first.
     """
     reader, writer = os.pipe()
     with (
@@ -59,6 +61,7 @@ def run(
                 out=log,
                 err=log,
                 pass_fds=(writer,),
+                memory_bytes=memory_bytes,
             )
         finally:
             os.close(writer)
@@ -109,10 +112,11 @@ class _Lines:
             _log.error("an event of more than %d bytes was dropped", _LONGEST_LINE)
             self._rest = b""
         for line in whole:
-            try:
-                event = json.loads(line)
-            except ValueError:
+            # Texts of modules are in it, which ran on nodes.
+            event = heard.read(line.decode("utf-8", "replace"))
+            if event is None:
                 _log.error("not an event: %r", line[:200])
                 continue
-            if isinstance(event, dict):
-                yield event
+            if isinstance(event.get("result"), Mapping):
+                event = {**event, "result": heard.result(event["result"])}
+            yield event

@@ -89,7 +89,7 @@ class Progress:
         return replace(known, failures=(*known.failures, failure), through=known.through - {host})
 
     def _with_result(self, host: str, phase: str, event: Mapping[str, Any]) -> Progress:
-        result = event.get("result") or {}
+        result = _result(event)
         seconds = self.phases.get(host, {})
         if event.get("seconds") is not None:
             total = round(seconds.get(phase, 0.0) + float(event["seconds"]), 3)
@@ -121,9 +121,14 @@ def fold(events: Iterable[Mapping[str, Any]]) -> Progress:
     return progress
 
 
+def _result(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = event.get("result")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _failure(host: str, phase: str, event: Mapping[str, Any]) -> Failure:
     unreachable = event.get("event") == "unreachable"
-    error = (event.get("result") or {}).get("error") or {}
+    error = _result(event).get("error") or {}
     what = error.get("what") or event.get("message") or "no message"
     mend = error.get("mend") or ("is it on, and does ssh reach it?" if unreachable else "")
     return Failure(

@@ -192,6 +192,8 @@ class Queue:
         why: str,
         changes: Mapping[str, Any],
     ) -> None:
+        # SQLite takes no halves of characters, which a file's name may have brought here.
+        why = why.encode("utf-8", "replace").decode()
         now = history.state_of(db, deploy)
         states.check(deploy, now, wanted)
         reason = {"reason": why} if wanted in states.ENDED else {}

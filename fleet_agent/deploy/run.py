@@ -25,6 +25,7 @@ _log = logging.getLogger("fleet_agent.deploy")
 
 _LAST_LOG_BYTES = 1500
 _SLACK_SECONDS = 30.0
+_MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Conductor:
                 log_path=os.path.join(plan.directory, "ansible.log"),
                 run_seconds=plan.limits["deploy_run_seconds"],
                 silent_seconds=plan.limits["deploy_phase_seconds"] + _SLACK_SECONDS,
+                memory_bytes=int(plan.limits["deploy_ansible_memory_mib"]) * _MIB,
                 on_event=hear,
             )
         return progress, end

@@ -14,9 +14,14 @@ from ansible.plugins.loader import lookup_loader
 
 from fleet_agent.deploy import hosttask, nodebuild, parcel
 from fleet_agent.deploy import plan as plans
+from fleet_agent.deploy.flood import bounded
+from fleet_agent.deploy.heard import MOST_BYTES
 from fleet_agent.errors import FleetError
 from fleet_agent.node import command
 from fleet_agent.wire import Phase
+
+# Ansible holds an answer several times over while it reads it.
+_MOST_GROWTH_BYTES = 8 * MOST_BYTES
 
 
 class ActionModule(ActionBase):
@@ -95,7 +100,8 @@ class ActionModule(ActionBase):
         return hosttask.answer(phase, code, out, err)
 
     def _execute(self, argv, stdin):
-        done = self._low_level_execute_command(shlex.join(argv), in_data=stdin, sudoable=True)
+        with bounded(_MOST_GROWTH_BYTES):
+            done = self._low_level_execute_command(shlex.join(argv), in_data=stdin, sudoable=True)
         return done["rc"], done.get("stdout", ""), done.get("stderr", "")
 
     def _render(self, task_vars):

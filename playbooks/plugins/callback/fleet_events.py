@@ -79,7 +79,8 @@ class CallbackModule(CallbackBase):
             "changed": bool(data.get("changed", False)),
             "seconds": None if began is None else round(time.monotonic() - began, 3),
         }
-        if "fleet" in data:
+        # Of another action it would be what some module on a node says.
+        if task.action == "fleet_phase" and "fleet" in data:
             fields["result"] = data["fleet"]
         elif event != "ok":
             fields["message"] = str(

@@ -36,6 +36,7 @@ def run(
         log_path=str(tmp_path / "log"),
         run_seconds=run_seconds,
         silent_seconds=silent_seconds,
+        memory_bytes=1 << 30,
         on_event=events.append,
     )
     return end, events
@@ -102,6 +103,21 @@ def test_an_error_of_the_listener_ends_the_run(tmp_path: Path) -> None:
             log_path=str(tmp_path / "log"),
             run_seconds=20,
             silent_seconds=20,
+            memory_bytes=1 << 30,
             on_event=refuse,
         )
     assert not lives(int((tmp_path / "pid").read_text()))
+
+
+def test_texts_of_modules_that_no_file_takes_come_as_ones_that_it_takes(tmp_path: Path) -> None:
+    line = r'{"event": "failed", "message": "\ud800\u001b[2J", "result": {"error": "no"}}'
+    _, events = run(tmp_path, WRITE + f"os.write(fd, {line.encode()!r} + bytes([10]))")
+    (event,) = events
+    assert event["message"] == "\ufffd\ufffd[2J"
+    assert event["result"]["error"] is None
+
+
+def test_an_event_nested_beyond_measure_ends_nothing(tmp_path: Path) -> None:
+    end, events = run(tmp_path, WRITE + 'os.write(fd, b"[" * 60000 + b\'\\n{"event": "b"}\\n\')')
+    assert end.code == 0
+    assert [event["event"] for event in events] == ["b"]

@@ -195,3 +195,11 @@ def test_a_deploy_that_is_not_there_is_a_404(queue: Queue) -> None:
     with queue.reading() as db, pytest.raises(RequestError) as caught:
         history.get(db, 3)
     assert caught.value.http_status == 404
+
+
+def test_a_reason_with_half_a_character_in_it_ends_a_deploy_like_any_other(queue: Queue) -> None:
+    queue.ask(Request(Kind.MANUAL, "main", "a", "socket"))
+    running = queue.start()
+    assert running is not None
+    ended = queue.finish(running.id, S.FAILED, "said \ud800")
+    assert ended.reason == "said ?"
