@@ -121,8 +121,9 @@ def _run(line: Line, out: Output) -> int:
     if line.verbose:
         import logging
 
-        level = logging.DEBUG if line.verbose > 1 else logging.INFO
-        logging.basicConfig(stream=sys.stderr, level=level, format="%(message)s")
+        from fleet_agent.cli import logs
+
+        logs.to_stderr(logging.DEBUG if line.verbose > 1 else logging.INFO)
     try:
         return _command(row, line, out)
     except ModuleNotFoundError as error:

@@ -119,7 +119,8 @@ def error_lines(error: FleetError) -> list[str]:
         lines.append(f"  where: {error.where}")
     if error.mend:
         lines.append(f"  mend: {error.mend}")
-    return lines
+    # Some of it may be the words of a node, a forge or a commit.
+    return [printable(line) for text in lines for line in text.expandtabs().split("\n")]
 
 
 def error_value(error: FleetError) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ class Log:
         self._who = who
 
     def say(self, sentence: str) -> None:
-        """Write one line. Never a secret."""
-        sys.stderr.write(f"{self._who}: {sentence}\n")
+        """Write one line, whatever a unit's words in it would make of it. Never a secret."""
+        line = "".join(char if char.isprintable() else " " for char in sentence)
+        sys.stderr.write(f"{self._who}: {line}\n")
         sys.stderr.flush()

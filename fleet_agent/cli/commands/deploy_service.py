@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import sys
 
+from fleet_agent.cli import logs
 from fleet_agent.cli.output import Output
 from fleet_agent.deploy import paths, protocol
 from fleet_agent.errors import EXIT_OK
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     if args.probe:
         return EXIT_OK
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logs.to_stderr(logging.INFO)
     places = paths.DeployPaths(
         os.path.abspath(args.state), os.path.abspath(args.root), os.path.abspath(args.socket)
     )

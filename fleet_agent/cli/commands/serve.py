@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -64,10 +63,11 @@ def _serve_wizard(wizard: str, root: str | None, out: Output) -> int:
 def _serve(origin: Origin, out: Output) -> int:
     import logging
 
+    from fleet_agent.cli import logs
     from fleet_agent.services.agent import Agent
 
     if not out.verbose:  # else the frame has set it up
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+        logs.to_stderr(logging.INFO)
     agent = Agent(origin, os.environ)
     # What is here now stays: the collector need never look at it again.
     gc.freeze()

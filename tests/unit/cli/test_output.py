@@ -104,3 +104,9 @@ def test_a_stream_that_is_not_there_swallows() -> None:
     out.note("x")
     out.flush()
     assert not out.is_terminal
+
+
+def test_words_of_a_node_in_an_error_steer_no_terminal() -> None:
+    lines = error_lines(FleetError("no\n\x1b]0;owned\x07", where="a\x1b[2J", mend="\u202eb\tc"))
+    assert len(lines) == 4
+    assert all(line.isprintable() for line in lines)
