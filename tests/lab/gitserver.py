@@ -221,5 +221,5 @@ class GitServer:
         line = f"git:*:{GIT_UID}:{GIT_UID}:lab:{self.place}:/bin/sh\n"
         (upper / "passwd").write_text(Path("/etc/passwd").read_text() + line)
         layers = f"lowerdir=/etc,upperdir={upper},workdir={work}"
-        overlay = f"mount -t overlay lab-git -o {layers} /etc && exec \"$@\""
+        overlay = f'mount -t overlay lab-git -o {layers} /etc && exec "$@"'
         return ["unshare", "--mount", "sh", "-c", overlay, "sh", *argv]
