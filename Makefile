@@ -20,7 +20,7 @@ venv: $(VENV)/made ## the virtual environment with the tools of development (.ve
 $(VENV)/made: setup.cfg pyproject.toml .ci/need
 	@PYTHON=$(PYTHON) .ci/need git python3 python3-venv
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev,orchestrator]'
+	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[dev,orchestrator]'
 	@touch $@
 
 test: lint types units pytest ## everything that needs no root: linters, types, unit, socket and house tests
@@ -62,7 +62,7 @@ fuzz: venv ## hostile bytes against the parsers for SECONDS=60 in all; prints it
 	$(BIN)/python -m tests.fuzz $(SECONDS)
 
 bench-deploy: venv ## tag push to verified on three and thirty nodes, beside others (root)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.bench.bench_deploy
 
 bench-start: venv ## from exec to the first answered /health, and idle memory
