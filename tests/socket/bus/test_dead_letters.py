@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +126,7 @@ def test_a_conversation_without_end_is_stopped_by_its_hops(folder: Path) -> None
         for turn in range(5):
             sender, receiver = names[turn % 2], names[(turn + 1) % 2]
             asked = f"m{turn}"
-            until(lambda s=sender, a=asked: fleet.rows(
-                s, f"SELECT 1 FROM inbox WHERE id = '{a}'"))  # fmt: skip
+            until(partial(fleet.rows, sender, f"SELECT 1 FROM inbox WHERE id = '{asked}'"))
             status, said = fleet.send(
                 sender, receiver, turn, type="response", in_reply_to=asked, id=f"m{turn + 1}"
             )

@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ class Agent(threading.Thread):
             self.failure = error
 
 
+def arrived(fleet: BusFleet, receiver: str, count: int) -> bool:
+    return len(fleet.inbox(receiver)) >= count
+
+
+def empty(fleet: BusFleet, name: str) -> bool:
+    return bool(fleet.health(name, "bus:outbox")["observedValue"] == 0)
+
+
 @pytest.mark.parametrize("victims", [("bezalel",), ("ezra",), ("ezra", "bezalel")])
 def test_kill_9_loses_nothing_repeats_nothing_and_keeps_order(
     folder: Path, victims: tuple[str, ...]
@@ -73,10 +82,10 @@ def test_kill_9_loses_nothing_repeats_nothing_and_keeps_order(
         assert (there.failure, back.failure) == (None, None)
         assert min(there.accepted, back.accepted) > KILLS
         for agent, receiver in ((there, "bezalel"), (back, "ezra")):
-            until(lambda r=receiver, a=agent: len(fleet.inbox(r)) >= a.accepted)
+            until(partial(arrived, fleet, receiver, agent.accepted))
             assert fleet.inbox(receiver) == list(range(agent.accepted))
         for name in ("ezra", "bezalel"):
-            until(lambda name=name: fleet.health(name, "bus:outbox")["observedValue"] == 0)
+            until(partial(empty, fleet, name))
             assert fleet.ask(name, "GET", "/dead-letters")[1]["count"] == 0
             assert "Traceback" not in fleet.daemons[name].log
 

@@ -58,7 +58,7 @@ def read(folder: Path, sql: str) -> list[Any]:
         connection.close()
 
 
-def message(*, spaces: int = 0, **changes: Any) -> Message:
+def message(*, spaces: Any = 0, **changes: Any) -> Message:
     """A checked message of ezra to bezalel, with ``changes``."""
     value = {
         "from": "ezra",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def boxes(tmp_path: Path) -> Iterator[Boxes]:
     made.close()
 
 
-def put(boxes: Boxes, number: int, after: int = 0, stream: str = "s", **changes: object) -> object:
+def put(boxes: Boxes, number: int, after: int = 0, stream: str = "s", **changes: Any) -> object:
     one = message(**{"id": f"{stream}-{number}", "from": "bezalel", "to": "ezra", **changes})
     boxes.inbox.put(one, boxes.done, Place("bezalel", stream, after, number))
     boxes.turn.commit()
