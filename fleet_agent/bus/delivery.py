@@ -28,6 +28,7 @@ from fleet_agent.registry.schema import Registry
 
 _TICK_SECONDS: Final = 1.0
 _LATE_A_TICK: Final = 500
+_HURRIED_SECONDS: Final = 0.05
 
 
 class Delivery:
@@ -116,9 +117,9 @@ class Delivery:
             return
         if self._open >= self._limits.whole("outbox_connections"):
             self._queue.append(peer)
-            rested = next((one for one in self._peers.values() if one.idle and not one.busy), None)
+            rested = next((one for one in self._peers.values() if one.idle), None)
             if rested is not None:
-                rested.close()
+                rested.rest()
             return
         try:
             url = read_url(self._registry().wizard(peer.name).health_endpoint)
@@ -162,19 +163,24 @@ class Delivery:
     def _undone(self) -> None:
         for peer in self._peers.values():
             peer.start_anew()
+            self._loop.call_later(_TICK_SECONDS, peer.pump)
 
     def _tick(self) -> None:
         if self._ended:
             return
-        self._loop.call_later(_TICK_SECONDS, self._tick)
+        seconds = _TICK_SECONDS
         try:
-            for late in self._outbox.expired(self._ground.now(), _LATE_A_TICK):
+            expired = self._outbox.expired(self._ground.now(), _LATE_A_TICK)
+            if len(expired) == _LATE_A_TICK:
+                seconds = _HURRIED_SECONDS
+            for late in expired:
                 peer = self._peers.get(late.receiver)
                 # What is under way may be there already: its answer, or the next attempt, decides.
                 if peer is None or not peer.flies(late.lane, late.number):
                     self._outbox.dead(late, TOO_LATE)
         except TurnLost:
-            return  # the next tick tries again
+            seconds = _TICK_SECONDS  # the next tick tries again
+        self._loop.call_later(seconds, self._tick)
 
 
 class Resolver:

@@ -54,10 +54,11 @@ class Lane:
         self._most_bytes = limits.whole("outbox_batch_bytes")
         self._most_tries = limits.whole("outbox_refusals")
 
-    @property
-    def busy(self) -> bool:
+    def has_work(self) -> bool:
         """Whether something waits or is under way."""
-        return bool(self._flying or self._buffer or self._behind)
+        if not self._flying:
+            self._load()
+        return bool(self._flying or self._buffer)
 
     def offer(self, row: Row) -> None:
         """A row that was just committed, behind all others."""

@@ -111,20 +111,29 @@ def check(raw: bytes, *, now: float, bounds: Bounds) -> Message:
             raise MessageRefused(
                 "is missing", field=field, mend=f"a message has {', '.join(REQUIRED)}"
             )
-    sender = _text(value, "from", _NAME, "a wizard's name: a-z, then a-z, 0-9 and -, 29 at most")
-    to = _text(value, "to", _is_to, "a wizard's name, * or capability:NAME")
-    kind_of = _type(value)
-    in_reply_to = _optional(value, "in_reply_to", _ID, _ID_WORDS)
-    _check_pair(kind_of, to, in_reply_to)
-    _check_size(raw, value["payload"], bounds)
+    sender, to, kind_of = _addressed(value)
+    if len(raw) > bounds.payload_bytes:
+        _check_size(value["payload"], bounds)
+    sent_at = _sent_at(value["timestamp"], now, bounds)
+    payload = value["payload"]
+    count = len(value)
+    if count == len(REQUIRED):  # what most messages are: nothing optional
+        return Message(
+            sender, to, kind_of, payload, sent_at, None, None, None, 0, None, raw
+        )  # fmt: skip
+    id_ = _optional(value, "id", _ID, _ID_WORDS)
+    if id_ is not None and count == len(REQUIRED) + 1:
+        return Message(
+            sender, to, kind_of, payload, sent_at, id_, None, None, 0, None, raw
+        )  # fmt: skip
     return Message(
         sender,
         to,
         kind_of,
-        value["payload"],
-        _sent_at(value["timestamp"], now, bounds),
-        _optional(value, "id", _ID, _ID_WORDS),
-        in_reply_to,
+        payload,
+        sent_at,
+        id_,
+        _optional(value, "in_reply_to", _ID, _ID_WORDS),
         _ttl(value, bounds),
         _hops(value, bounds),
         _optional(value, "traceparent", _TRACEPARENT, "a W3C traceparent"),
@@ -132,6 +141,27 @@ def check(raw: bytes, *, now: float, bounds: Bounds) -> Message:
     )
 
 
+def _addressed(value: Mapping[str, Any]) -> tuple[str, str, str]:
+    """``from``, ``to`` and ``type``, each by itself and together."""
+    key = (value["from"], value["to"], value["type"], "in_reply_to" in value)
+    try:
+        if key in _ADDRESSED:
+            return key[:3]
+    except TypeError:
+        pass  # an array or an object can't be looked up: it is refused below
+    sender = _text(value, "from", _NAME, "a wizard's name: a-z, then a-z, 0-9 and -, 29 at most")
+    to = _text(value, "to", _is_to, "a wizard's name, * or capability:NAME")
+    kind_of = _type(value)
+    _check_pair(kind_of, to, key[3])
+    if len(_ADDRESSED) >= _MOST_ADDRESSED:
+        _ADDRESSED.clear()
+    _ADDRESSED.add(key)
+    return sender, to, kind_of
+
+
+# Who wrote to whom was right before and will be again: a look-up for three patterns and a table.
+_ADDRESSED: Final[set[tuple[str, str, str, bool]]] = set()
+_MOST_ADDRESSED: Final = 4096
 _ID_WORDS: Final = "1 to 128 of A-Z, a-z, 0-9, _ : @ = + -, beginning with a letter or digit"
 
 
@@ -184,7 +214,7 @@ def _type(value: Mapping[str, Any]) -> str:
     return name
 
 
-def _check_pair(kind_of: str, to: str, in_reply_to: str | None) -> None:
+def _check_pair(kind_of: str, to: str, answers: bool) -> None:
     if to == BROADCAST:
         fits = kind_of in (MessageType.BROADCAST, MessageType.ALERT)
     elif to.startswith(CAPABILITY_PREFIX):
@@ -198,7 +228,7 @@ def _check_pair(kind_of: str, to: str, in_reply_to: str | None) -> None:
             mend=f"a {kind_of} goes to {TABLE[kind_of]}",
             extra={"table": TABLE},
         )
-    if kind_of == MessageType.RESPONSE and in_reply_to is None:
+    if kind_of == MessageType.RESPONSE and not answers:
         raise MessageRefused(
             "is missing in a response",
             field="in_reply_to",
@@ -207,10 +237,8 @@ def _check_pair(kind_of: str, to: str, in_reply_to: str | None) -> None:
         )
 
 
-def _check_size(raw: bytes, payload: Any, bounds: Bounds) -> None:
-    # Encoding again is only needed where the whole message is larger than a payload may be.
-    if len(raw) <= bounds.payload_bytes:
-        return
+def _check_size(payload: Any, bounds: Bounds) -> None:
+    """Only for messages that are larger than a payload may be: it encodes the payload again."""
     size = len(json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode())
     if size > bounds.payload_bytes:
         raise MessageRefused(

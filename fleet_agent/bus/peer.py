@@ -68,6 +68,7 @@ class Peer:
         self._asked: deque[Heard] = deque()
         self._line: Pipeline | None = None
         self._opening = False
+        self._ended = False
         self._timer: Timer | None = None
         self._idle: Timer | None = None
         self.failures = 0
@@ -90,14 +91,13 @@ class Peer:
         for lane in self._lanes:
             lane.limits = limits
 
-    @property
-    def busy(self) -> bool:
+    def has_work(self) -> bool:
         """Whether something waits or is under way."""
-        return bool(self._asks or self._asked) or any(lane.busy for lane in self._lanes)
+        return bool(self._asks or self._asked) or any(lane.has_work() for lane in self._lanes)
 
     @property
     def idle(self) -> bool:
-        """Whether it holds a connection for nothing."""
+        """Whether it holds a connection on which nothing is under way."""
         return self._line is not None and self._line.waiting == 0
 
     def offer(self, lane: int, row: Row) -> None:
@@ -130,9 +130,11 @@ class Peer:
         if self._timer is not None or self._opening:
             return
         if self._line is None:
-            if self.busy:
+            if self.has_work():
                 self._opening = True
                 self._connector.open(self)
+            else:
+                self.trouble = ""  # nobody waits for it any more
             return
         while self._asks and self._line is not None:
             self._send_ask(self._line, *self._asks.popleft())
@@ -159,16 +161,26 @@ class Peer:
         line, self._line = self._line, None
         self._stop_idle()
         self._connector.closed(self)
-        if line is not None and line.answers and not self.failures and self.busy:
+        if self._ended:
+            return
+        self._forget()
+        if not self.has_work():
+            return
+        if line is not None and line.answers and not self.failures and not self._asked:
             # It worked until now: perhaps the other side only ended an idle connection.
             self.failures = 1
-            self._forget()
             self._ground.loop.call_next_turn(self.pump)
-        elif self.busy:
+        else:
             self._lose(why)
 
+    def rest(self) -> None:
+        """Give the connection up for another peer's sake."""
+        if self._line is not None:
+            self._line.close("others wait for a connection")
+
     def close(self) -> None:
-        """End the connection; what is under way will be sent again by whoever comes next."""
+        """End for good; what is under way will be sent again by whoever comes next."""
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
         if self._line is not None:
@@ -270,7 +282,6 @@ class Peer:
             lane.lost()
 
     def _lose(self, why: str) -> None:
-        self._forget()
         self._later(why, 0.0)
         asked, self._asked = self._asked, deque()
         asks, self._asks = self._asks, deque()

@@ -29,8 +29,8 @@ USUAL_NAMES: Final = {
     for name in (
         "accept", "accept-encoding", "accept-language", "authorization", "cache-control",
         "connection", "content-encoding", "content-length", "content-type", "cookie", "date",
-        "expect", "host", "origin", "referer", "traceparent", "transfer-encoding", "user-agent",
-        "webhook-id", "webhook-signature", "webhook-timestamp", "x-gitea-delivery",
+        "expect", "fleet-from", "host", "origin", "referer", "traceparent", "transfer-encoding",
+        "user-agent", "webhook-id", "webhook-signature", "webhook-timestamp", "x-gitea-delivery",
         "x-gitea-event", "x-gitea-signature", "x-forwarded-for", "x-hub-signature-256",
     )
     for spelling in (name, name.title())
