@@ -137,7 +137,7 @@ def _run(line: Line, out: Output) -> int:
 
 
 def _command(row: table.Command, line: Line, out: Output) -> int:
-    module = _load(row)
+    module = import_module(row.module)
     quick = getattr(module, "quick", None)
     if quick is not None:
         done: int | None = quick(line.rest, out)
@@ -171,18 +171,6 @@ def parser_of(row: table.Command, module: ModuleType) -> argparse.ArgumentParser
     module.configure(parser)
     parser.epilog = f"{parser.epilog}\n{EVERYWHERE}" if parser.epilog else EVERYWHERE
     return parser
-
-
-def _load(row: table.Command) -> ModuleType:
-    try:
-        return import_module(row.module)
-    except ModuleNotFoundError as error:
-        if error.name == row.module:
-            raise FleetError(
-                f"the command {row.name!r} is not part of this version ({__version__})",
-                mend="a later version brings it",
-            ) from None
-        raise
 
 
 def _unknown(name: str) -> ConfigError:

@@ -125,14 +125,6 @@ class TestErrors:
         assert main(["find"]) == EXIT_USAGE
         assert "fleet-agent find: error" in capsys.readouterr().err
 
-    def test_a_command_whose_module_is_not_there_yet_says_so(
-        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        later = table.Command("later", "fleet_agent.cli.commands.later", "fleet", "comes later")
-        monkeypatch.setattr(table, "TABLE", (*table.TABLE, later))
-        assert main(["later"]) == 4
-        assert "'later' is not part of this version" in capsys.readouterr().err
-
     def test_without_pyyaml_the_apt_line_is_named(self, fleet: str) -> None:
         code = (
             "import sys; sys.modules['yaml'] = None\n"
