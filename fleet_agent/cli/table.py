@@ -53,6 +53,8 @@ TABLE: Final = _commands(
         ("deploys", "deploy", "deploy now, or show with --check what would change"),
         ("deploys", "deploys", "list, show or follow deploys"),
         ("deploys", "rollback", "return the fleet to the previous verified release"),
+        ("deploys", "keys", "show or rotate the keys with which wizards sign"),
+        ("deploys", "token", "bearer tokens for people and scripts: create, list, revoke"),
         ("services", "serve", "run a wizard's daemon (systemd does)"),
         ("services", "deploy-service", "work the deploy queue (systemd does)"),
     )

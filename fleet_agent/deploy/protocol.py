@@ -23,6 +23,11 @@ SHOW: Final = "show"
 FOLLOW: Final = "follow"
 DELIVERIES: Final = "deliveries"
 STATUS: Final = "status"
+KEYS: Final = "keys"
+KEYS_ROTATE: Final = "keys-rotate"
+TOKENS: Final = "tokens"
+TOKEN_CREATE: Final = "token-create"  # noqa: S105 (a word)
+TOKEN_REVOKE: Final = "token-revoke"  # noqa: S105 (a word)
 
 Line = Mapping[str, Any]
 _T = TypeVar("_T", Submission, Seen)

@@ -18,6 +18,7 @@ from typing import Final
 
 from fleet_agent.deploy import history
 from fleet_agent.deploy import rules as deploy_rules
+from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.queue import Queue, open_queue
 from fleet_agent.deploy.rules import Rules
@@ -26,6 +27,7 @@ from fleet_agent.deploy.work import Execute, Recover
 from fleet_agent.errors import FleetError
 from fleet_agent.limits import Limits
 from fleet_agent.services.changes import Changes
+from fleet_agent.services.deploy_keys import KeyWords
 from fleet_agent.services.deploy_rights import Rights
 from fleet_agent.services.deploy_socket import SocketServer, listen
 from fleet_agent.services.deploy_words import Asked, Words
@@ -71,6 +73,7 @@ class DeployService:
             self.read_rules,
             threading.Semaphore(limits.whole("deploy_socket_clients") // 2),
             self.more,
+            KeyWords(self._keys(), queue, self.changes).answers(),
         )
         server = SocketServer(
             listening or listen(self.paths.socket),
@@ -116,6 +119,15 @@ class DeployService:
             source.tidy()
         except (FleetError, OSError) as error:
             _log.warning("fleet-deploy: could not tidy up: %s", error)
+
+    def _keys(self) -> KeyStore:
+        store = KeyStore(self.paths.keys)
+        try:
+            store.prepare()
+        except (FleetError, OSError) as error:
+            # Each deploy will say so; asking what happened must still work.
+            _log.error("fleet-deploy: %s", error)
+        return store
 
     def _limits(self) -> Limits:
         try:

@@ -30,11 +30,13 @@ _MOST_WAITED_SECONDS: Final = 3600.0
 Line = protocol.Line
 # A word that another room answers (``status``): takes the question, returns what is added to ok.
 Asked = Callable[[Line], Mapping[str, Any]]
+# The same for a word that must know who asks.
+AskedBy = Callable[[Caller, Line], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Answers. ``read_rules`` reads the rules in force; ``more`` are words of other rooms.
+    """Answers. ``read_rules`` reads the rules in force; ``more`` and ``keys`` are others' words.
 
     ``followers`` are the places of those who wait for what comes.
     """
@@ -46,6 +48,7 @@ class Words:
     read_rules: Callable[[DeployPaths], Rules]
     followers: threading.Semaphore
     more: Mapping[str, Asked] = field(default_factory=dict)
+    keys: Mapping[str, AskedBy] = field(default_factory=dict)
 
     def answer(self, caller: Caller, line: Line) -> Iterable[Line]:
         """The answers to one question. Raises FleetError, RequestError for a bad question."""
@@ -57,6 +60,8 @@ class Words:
             return self._follow(line)
         if do in self.more:
             return [{"ok": True, **self.more[do](line)}]
+        if do in self.keys:
+            return [{"ok": True, **self.keys[do](caller, line)}]
         word = _WORDS.get(do)
         if word is None:
             raise RequestError(f"there is no word {do!r}", status=404)

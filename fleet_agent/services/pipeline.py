@@ -17,6 +17,7 @@ from fleet_agent.deploy import plan as plans
 from fleet_agent.deploy import prepare
 from fleet_agent.deploy.ansible import Ways
 from fleet_agent.deploy.entry import Kind
+from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.run import Conductor
 from fleet_agent.deploy.verdict import Outcome
@@ -52,7 +53,10 @@ class Pipeline:
         )
         conductor = self._conductor(work)
         if not plan.check:
-            return conductor.deploy(plan)
+            outcome = conductor.deploy(plan)
+            if outcome.state is DeployState.VERIFIED:
+                KeyStore(plan.keys).placed(plan.key_epochs[0])
+            return outcome
         progress, cause = conductor.check(plan)
         diffs = {host: [dict(part) for part in diff] for host, diff in progress.diffs.items()}
         changed = sum(1 for diff in diffs.values() if diff)
