@@ -43,7 +43,7 @@ def is_well(fleet: Fleet) -> dict[str, Look]:
     Returns what was seen.
     """
     looks = fleet.looks()
-    assert sorted(looks) == sorted(node.name for node in fleet.lab.nodes)
+    assert sorted(looks) == sorted(node.name for node in fleet.machines)
     for name, seen in looks.items():
         assert not seen.leftovers, f"left over on {name}: {seen.leftovers}"
         assert seen.release in seen.releases, f"{name}: {seen.release} of {seen.releases}"

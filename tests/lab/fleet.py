@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,12 +83,17 @@ class Fleet:
         git: GitServer,
         timings: list[tuple[str, float]] | None = None,
         name: str = "fleet-ops",
+        outside: Collection[str] = (),
     ) -> None:
         self.lab = lab
         self.git = git
         self.name = name
         self.secret = ""
         self.timings = [] if timings is None else timings
+        # Machines of the lab that are none of the fleet.
+        self.outside = outside
+        # What the operator's environment has besides.
+        self.surroundings: dict[str, str] = {}
         self.repository: Repository = git.create(name)
         self.home = lab.place / "git" / f"operator-of-{name}"
         self.home.mkdir()
@@ -101,6 +106,11 @@ class Fleet:
         """The node that carries ezra."""
         return self.lab["n1"]
 
+    @property
+    def machines(self) -> list[Node]:
+        """The nodes of the fleet."""
+        return [node for node in self.lab.nodes if node.name not in self.outside]
+
     def agent(
         self, *words: str, check: bool = True, timeout_s: float = 60.0, stdin: str = ""
     ) -> Completed:
@@ -108,22 +118,28 @@ class Fleet:
         cwd = self.checkout.path if self.checkout.path.exists() else None
         argv = [sys.executable, "-m", "fleet_agent", *words]
         return self.lab.operator(
-            argv, env=self._environment, cwd=cwd, check=check, timeout_s=timeout_s, stdin=stdin
+            argv, env=self.environment, cwd=cwd, check=check, timeout_s=timeout_s, stdin=stdin
         )
 
+    def operator_argv(self, *words: str) -> list[str]:
+        """The command line of `agent`, for your own Popen with `environment`."""
+        return self.lab.operator_argv([sys.executable, "-m", "fleet_agent", *words])
+
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the operator's environment says besides this process's own."""
         return {
             "HOME": str(self.home),
             "PYTHONPATH": str(ROOT),
             "GIT_SSH_COMMAND": self.git.ssh_command,
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "XDG_CACHE_HOME": str(CACHE),
+            **self.surroundings,
         }
 
     def init(self, registry: Registry | None = None, files: dict[str, bytes] | None = None) -> None:
         """Make the repository with `fleet-agent init`, fill it, and push it to the forge."""
-        machines = [f"root@{content.host_of(node)}" for node in self.lab.nodes]
+        machines = [f"root@{content.host_of(node)}" for node in self.machines]
         self.agent("init", str(self.checkout.path), *machines)
         self.checkout.adopt(self.repository)
         self.checkout.registry = content.registry(self.lab) if registry is None else registry
@@ -148,7 +164,7 @@ class Fleet:
         The operator's side of the lab reaches none; bootstrap finds this in the operator's cache.
         """
         asked = self.orchestrator.inside(["/usr/bin/python3", "-I", "-S", "-c", ABOUT_PYTHON])
-        cache = Path(self._environment["XDG_CACHE_HOME"], "fleet-agent", "wheels")
+        cache = Path(self.environment["XDG_CACHE_HOME"], "fleet-agent", "wheels")
         own = ("fleet_agent-0-py3-none-any.whl", b"")
         wheelhouse.gather(wheelhouse.interpreter_of(json.loads(asked.stdout)), own, cache)
 
@@ -258,7 +274,7 @@ class Fleet:
 
     def looks(self) -> dict[str, Look]:
         """What is on every node that is on, by the node's name."""
-        return {node.name: self.look(node) for node in self.lab.nodes if node.up}
+        return {node.name: self.look(node) for node in self.machines if node.up}
 
     def health(self, wizard: str) -> dict[str, Any]:
         """A wizard's health as the operator's side sees it over the network."""

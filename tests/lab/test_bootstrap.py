@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +16,10 @@ from .content import Registry
 from .fixtures import fleets, their_agent, timings
 from .fleet import Fleet
 from .gitserver import GitServer
-from .lab import NAME, Lab
+from .lab import DEFAULT_SUITES, NAME, Lab
 from .look import Look
 from .node import Node
+from .shell import call, wait_until
 
 SSH_PORT = 2222
 OPERATOR = "op"
@@ -22,11 +27,14 @@ OPERATOR = "op"
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Fleet]:
-    """Three machines that nobody touched; the third lets in a sudo user at port 2222."""
-    with Lab(name=f"{NAME[:6]}b") as lab, GitServer(lab) as git:
+    """Three machines that nobody touched; the third lets in a sudo user at port 2222.
+
+    A fourth one is nobody's node, only a way to the others.
+    """
+    with Lab([*DEFAULT_SUITES, "debian12"], f"{NAME[:6]}b") as lab, GitServer(lab) as git:
         their_agent(lab["n2"])
         sudo_user_at_another_port(lab["n3"])
-        fleet = Fleet(lab, git, timings)
+        fleet = Fleet(lab, git, timings, outside=("n4",))
         fleets.append(fleet)
         registry = content.registry(lab)
         registry["wizards"]["allegro"]["ssh"] = {"port": SSH_PORT}
@@ -106,7 +114,7 @@ def test_run_again_it_changes_nothing(bare: Fleet) -> None:
 
 def test_init_run_again_changes_nothing(bare: Fleet) -> None:
     head = bare.git.git("rev-parse", "HEAD", cwd=bare.checkout.path).stdout
-    machines = [f"root@{content.host_of(node)}" for node in bare.lab.nodes]
+    machines = [f"root@{content.host_of(node)}" for node in bare.machines]
     done = bare.agent("init", str(bare.checkout.path), *machines)
     assert "nothing to do" in done.stdout
     assert bare.git.git("rev-parse", "HEAD", cwd=bare.checkout.path).stdout == head
@@ -144,12 +152,6 @@ def test_a_host_key_that_changed_is_refused(bare: Fleet) -> None:
     assert daemons(bare, bare.looks()) == before
 
 
-def everyone_by_jump(registry: Registry) -> None:
-    """An edit: the third machine is reached through the first."""
-    first = registry["wizards"]["ezra"]["host"]
-    registry["wizards"]["allegro"]["ssh"]["proxy_jump"] = f"root@{first}"
-
-
 def test_the_shown_form_holds_all_that_a_forge_asks_for(bare: Fleet) -> None:
     said = bare.bootstrap(*users(bare)).stdout
     assert f"http://{bare.orchestrator.address}:9876/" in said
@@ -158,3 +160,46 @@ def test_the_shown_form_holds_all_that_a_forge_asks_for(bare: Fleet) -> None:
     # The secret was shown by the run that made it, and is not shown again.
     secret = bare.orchestrator.inside(["cat", "/etc/fleet-agent/hook/secret"]).stdout.strip()
     assert len(secret) == 64 and secret not in said
+
+
+def test_a_node_behind_a_jump_host_is_reached_by_operator_and_orchestrator(bare: Fleet) -> None:
+    jump = bare.lab["n4"]
+    jump.run(["useradd", "--create-home", "--shell", "/bin/sh", "hop"])
+    keys = "/home/hop/.ssh/authorized_keys"
+    jump.run(["install", "-d", "-o", "hop", "-m", "0700", "/home/hop/.ssh"])
+    jump.put(keys, jump.key.public + "\n", "0600")
+    jump.run(["chown", "hop", keys])
+
+    def edit(registry: Registry) -> None:
+        registry["wizards"]["allegro"]["ssh"]["proxy_jump"] = f"hop@{jump.address}"
+
+    with ssh_agent(bare) as bare.surroundings["SSH_AUTH_SOCK"]:
+        bare.checkout.commit(edit=edit)
+        refused = bare.bootstrap(*users(bare), check=False)
+        assert refused.returncode not in (0, 1), refused.stdout
+        # The jump host is none of ours to change: what to do there is said.
+        key = re.search(r"let this key in at \S+: (ssh-ed25519 \S+ \S+)", refused.stderr)
+        assert key is not None, refused.stderr
+        jump.run(["sh", "-c", f"cat >> {keys}"], stdin=key[1] + "\n")
+        done = bare.bootstrap(*users(bare))
+    del bare.surroundings["SSH_AUTH_SOCK"]
+    assert done.returncode == 0
+    bare.checkout.was_verified()
+    is_well(bare)
+    came = jump.journal("ssh")
+    assert f"Accepted publickey for hop from {bare.lab.operator_address}" in came
+    assert f"Accepted publickey for hop from {bare.orchestrator.address}" in came
+
+
+@contextmanager
+def ssh_agent(fleet: Fleet) -> Iterator[str]:
+    """An agent with the operator's key (a jump is an ssh of its own); the path of its socket."""
+    path = str(fleet.home / "agent")
+    with subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL) as agent:
+        try:
+            wait_until(lambda: Path(path).exists(), timeout_s=5, what="start of ssh-agent")
+            add = ["ssh-add", "-q", str(fleet.orchestrator.key.private)]
+            call(add, env={"SSH_AUTH_SOCK": path})
+            yield path
+        finally:
+            agent.terminate()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import statistics
+import subprocess
 from typing import Any
 
 from .checks import is_unchanged
@@ -64,6 +66,23 @@ def test_a_deleted_tag_deploys_nothing(fleet: Fleet) -> None:
     assert {one["status"] for one in answers} == {200}, answers
     assert fleet.newest() == newest
     is_unchanged(fleet, looks)
+
+
+def test_hook_test_waits_for_a_delivery_and_says_what_came(fleet: Fleet) -> None:
+    argv = fleet.operator_argv("hook", "test", "--timeout", "60")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        argv, env={**os.environ, **fleet.environment}, cwd=fleet.checkout.path,
+        stdout=pipe, stderr=pipe, text=True,
+    ) as waiting:  # fmt: skip
+        assert waiting.stderr is not None
+        assert "press Test Delivery" in waiting.stderr.readline()
+        before = len(fleet.git.deliveries())
+        fleet.repository.test_delivery()
+        sent(fleet, before, 1)
+        said, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert "gitea" in said and "push" in said, said
 
 
 def test_the_forge_was_answered_in_time(fleet: Fleet) -> None:
