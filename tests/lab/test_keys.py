@@ -160,6 +160,7 @@ def test_the_local_agent_is_itself_at_its_socket_or_with_its_token(fleet: Fleet)
 
 
 def test_a_rotation_by_a_deploy_keeps_every_process_and_both_epochs_open(fleet: Fleet) -> None:
+    assert fleet.push().state == "verified"
     before = daemons(fleet, fleet.looks())
     old = pairs_of(fleet, "bezalel")["ezra"]
     shown = json.loads(fleet.on("deploy", "--check", "--json").stdout)

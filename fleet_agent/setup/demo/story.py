@@ -113,8 +113,9 @@ class Story:
         )  # fmt: skip
         say("\nTry, in another terminal:")
         say(f"  curl -s {first.url}/health | python3 -m json.tool")
-        say(f"  curl -s '{first.url}/find?capability=build'")
-        say(f"  curl -s {second.url}/message -d '{message}'")
+        socket = f"{first.root}/run/fleet-agent/{first.wizard}/agent.sock"
+        say(f"  curl -s --unix-socket {socket} 'http://agent/find?capability=build'")
+        say(f"  curl -s --unix-socket {socket} http://agent/message -d '{message}'")
 
     def to_try(self) -> None:
         """Lines to work as the operator with, from another terminal."""
