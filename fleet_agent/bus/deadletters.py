@@ -61,7 +61,7 @@ class DeadLetters:
         Raises RequestError (404), IllegalMove and TurnLost.
         """
         move(self._state(number), Sent.ACCEPTED)
-        return self._outbox.again(number, time.time())
+        return self._outbox.again(number)
 
     def drop(self, number: int) -> None:
         """Forget one. Raises RequestError (404), IllegalMove and TurnLost."""

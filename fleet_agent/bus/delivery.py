@@ -5,18 +5,19 @@ Runs on the loop. Not for what a peer's answers mean (``lane``) or what is store
 
 from __future__ import annotations
 
-import random
+import logging
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
+from os import urandom
 from typing import Any, Final
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.lane import TOO_LATE
 from fleet_agent.bus.outbox import Outbox, Waiting
 from fleet_agent.bus.peer import Ground, Heard, Peer, Sign
+from fleet_agent.bus.steady import Steady
 from fleet_agent.bus.turn import Turn, TurnLost
 from fleet_agent.errors import FleetError
 from fleet_agent.httpd.client import read_url
@@ -29,6 +30,8 @@ from fleet_agent.registry.schema import Registry
 _TICK_SECONDS: Final = 1.0
 _LATE_A_TICK: Final = 500
 _HURRIED_SECONDS: Final = 0.05
+
+log = logging.getLogger("fleet_agent.bus")
 
 
 class Delivery:
@@ -44,13 +47,14 @@ class Delivery:
         registry: Callable[[], Registry],
         limits: Limits,
         sign: Sign,
-        now: Callable[[], float] = time.time,
-        dice: Callable[[], float] = random.random,
+        clock: Steady,
+        dice: Callable[[], float] = lambda: urandom(1)[0] / 255,
     ) -> None:
         self._loop = loop
         self._outbox = outbox
         self._registry = registry
-        self._ground = Ground(loop, me, outbox, sign, Ids(), now, dice)
+        self._ground = Ground(loop, me, outbox, sign, Ids(), clock.now, dice)
+        self._clock = clock
         self._peers: dict[str, Peer] = {}
         self._open = 0
         self._queue: deque[Peer] = deque()  # peers that wait for a connection
@@ -170,6 +174,7 @@ class Delivery:
             return
         seconds = _TICK_SECONDS
         try:
+            self._mind_the_clock()
             expired = self._outbox.expired(self._ground.now(), _LATE_A_TICK)
             if len(expired) == _LATE_A_TICK:
                 seconds = _HURRIED_SECONDS
@@ -181,6 +186,17 @@ class Delivery:
         except TurnLost:
             seconds = _TICK_SECONDS  # the next tick tries again
         self._loop.call_later(seconds, self._tick)
+
+    def _mind_the_clock(self) -> None:
+        """A time to live is time that passes: when the clock jumps, what waits moves with it.
+
+        Raises TurnLost.
+        """
+        jump = self._clock.jump()
+        if jump and self._outbox.depth:
+            log.warning("the clock jumped by %+.0f s; what waits moves with it", jump)
+            self._outbox.shift(jump)
+            self._undone()
 
 
 class Resolver:

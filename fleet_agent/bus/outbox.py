@@ -83,11 +83,21 @@ Tell = Callable[[str, str, str], None]
 class Outbox:
     """Takes messages into this turn's transaction, and knows what waits for whom.
 
-    ``tell`` is called within the transaction that gives a delivery up.
+    ``tell`` is called within the transaction that gives a delivery up; lives are reckoned by
+    ``now`` (Unix seconds; ``steady``'s, which does not jump).
     """
 
-    def __init__(self, turn: Turn, limits: Limits, *, ids: Ids, tell: Tell) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        limits: Limits,
+        *,
+        ids: Ids,
+        tell: Tell,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._turn = turn
+        self._now = now
         self._ids = ids
         self._tell = tell
         self._fresh: list[Waiting] = []
@@ -179,7 +189,13 @@ class Outbox:
             return []
         return [Late(*row) for row in self._turn.read(_EXPIRED, (now, count))]
 
-    def again(self, number: int, now: float) -> int:
+    def shift(self, seconds: float) -> None:
+        """Move the ends of all lives that wait: the clock was moved. Raises TurnLost."""
+        self._turn.execute(
+            "UPDATE delivery SET expires_at = expires_at + ? WHERE state = 0", (seconds,)
+        )
+
+    def again(self, number: int) -> int:
         """A new number, at the end of the queue, for a dead letter that is to be tried again.
 
         Raises TurnLost.
@@ -188,7 +204,7 @@ class Outbox:
         self._turn.execute(
             "UPDATE delivery SET number = ?, state = 0, expires_at = ?, settled_at = NULL, "
             "reason = NULL WHERE number = ?",
-            (new, now + self._ttl, number),
+            (new, self._now() + self._ttl, number),
         )
         rows = self._turn.read(
             "SELECT d.receiver, d.lane, d.expires_at, l.id, l.body FROM delivery d "
@@ -209,10 +225,11 @@ class Outbox:
         letter = cursor.lastrowid
         lane = 1 if message.type == MessageType.ALERT else 0
         ttl = message.ttl_seconds or (self._longest_ttl if lane else self._ttl)
+        expires_at = self._now() + ttl
         for receiver in receivers:
             number = self._next_number()
-            turn.execute(_DELIVERY, (number, letter, receiver, lane, now + ttl))
-            self._queue(receiver, lane, Row(number, now + ttl, id_, raw))
+            turn.execute(_DELIVERY, (number, letter, receiver, lane, expires_at))
+            self._queue(receiver, lane, Row(number, expires_at, id_, raw))
         turn.wrote(len(raw) + _LETTER_BYTES + len(receivers) * _DELIVERY_BYTES)
         return Outcome.ACCEPTED
 

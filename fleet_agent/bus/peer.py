@@ -35,7 +35,7 @@ log = logging.getLogger("fleet_agent.bus")
 
 
 class Ground(NamedTuple):
-    """What all peers share. ``now`` is Unix seconds, ``dice`` from 0 to 1, ``ids`` new ids."""
+    """What all peers share. ``now`` is Unix seconds (``steady``'s), ``dice`` is from 0 to 1."""
 
     loop: Loop
     me: str
@@ -165,6 +165,7 @@ class Peer:
             return
         self._forget()
         if not self.has_work():
+            self.trouble = ""
             return
         if line is not None and line.answers and not self.failures and not self._asked:
             # It worked until now: perhaps the other side only ended an idle connection.

@@ -19,6 +19,7 @@ from fleet_agent.bus.outbox import Outbox
 from fleet_agent.bus.peer import Sign
 from fleet_agent.bus.retention import Retention
 from fleet_agent.bus.sending import Sending
+from fleet_agent.bus.steady import Steady
 from fleet_agent.gateway import buschecks
 from fleet_agent.gateway.checks import Look
 from fleet_agent.gateway.deadletters import DeadLetterRoutes
@@ -59,10 +60,13 @@ class Bus:
         me, ids = serving.wizard, Ids()
         self.turn = open_turn(path, failed=failed)
         self.inbox = Inbox(self.turn, limits, ids=ids)
-        self.outbox = Outbox(self.turn, limits, ids=ids, tell=teller(me, self.inbox, ids))
+        clock = Steady()
+        self.outbox = Outbox(
+            self.turn, limits, ids=ids, tell=teller(me, self.inbox, ids), now=clock.now
+        )
         self.delivery = Delivery(
             loop, self.turn, self.outbox, me=me, registry=lambda: serving.registry,
-            limits=limits, sign=signer(serving),
+            limits=limits, sign=signer(serving), clock=clock,
         )  # fmt: skip
         self._sending = Sending(
             me, lambda: serving.registry, self.inbox, self.outbox, self.delivery.rank, limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,18 @@ class Boxes:
     """Both boxes of the wizard ezra in one file."""
 
     def __init__(
-        self, folder: Path, limits: Limits, failed: Callable[[Exception], object] = print
+        self,
+        folder: Path,
+        limits: Limits,
+        failed: Callable[[Exception], object] = print,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.folder = folder
         self.turn = open_turn(str(folder / "bus.db"), failed=lambda error: (failed(error), None)[1])
         ids = Ids()
         self.inbox = Inbox(self.turn, limits, ids=ids)
         tell = teller("ezra", self.inbox, ids)
-        self.outbox = Outbox(self.turn, limits, ids=ids, tell=tell)
+        self.outbox = Outbox(self.turn, limits, ids=ids, tell=tell, now=now)
         self.told: list[tuple[str, Any]] = []
 
     def done(self, id_: str, outcome: Any) -> None:
