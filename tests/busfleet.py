@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from fleet_agent.httpd.client import request
 from tests.daemon import Daemon
@@ -116,7 +116,7 @@ class BusFleet:
         found: dict[str, Any] = self.ask(name, "GET", "/health")[1]["checks"][check][0]
         return found
 
-    def __enter__(self) -> BusFleet:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
