@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fleet_agent.deploy import heard
@@ -15,6 +15,7 @@ from fleet_agent.deploy.plan import BACK, NodePlan, Plan
 from fleet_agent.wire import Phase
 
 SPEC_VERSION: Final = 1
+BROKE: Final = "the connection broke in mid-phase; it was asked again"
 _LAST_WORDS: Final = 2000
 
 
@@ -92,6 +93,16 @@ def wants_parcel(plan: Plan, phase: Phase) -> bool:
 def no_such_code(code: int, stderr: str) -> bool:
     """Whether Python said that the node's own code is not there yet (a bare or a stale node)."""
     return code == 2 and "can't open file" in stderr
+
+
+def still_runs(code: int, stderr: str) -> bool:
+    """Whether systemd refused a phase because its unit is there: an earlier call still runs."""
+    return code != 0 and "was already loaded or has a fragment file" in stderr
+
+
+def with_note(said: NodeAnswer, note: str) -> NodeAnswer:
+    """``said`` with one more sentence for people."""
+    return replace(said, notes=(*said.notes, note))
 
 
 def answer(phase: str, code: int, stdout: str, stderr: str) -> NodeAnswer:

@@ -215,12 +215,11 @@ def own(act: Act, journal: Journal) -> None:
 def own_as_far_as_it_goes(act: Act, journal: Journal) -> str:
     """The same for a newer run that waits for it: what is unwell then is told, not raised.
 
-    Raises FleetError when files or links can't be put back.
+    Also a file that somebody else has changed meanwhile: no deploy could mend the node otherwise.
     """
     mine = _taken_over(act, journal)
-    restore_release(mine)
-    problem = _problem(lambda: restore_units(mine))
-    _places_as_they_were(mine, saved.load(act.layout, journal.nonce))
+    problem = _problem(lambda: restore_release(mine))
+    problem = _problem(lambda: restore_units(mine)) or problem
     problem = problem or _problem(lambda: verify(mine))
     if problem:
         _close(mine, journal, "not well after it")

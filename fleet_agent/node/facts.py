@@ -16,7 +16,7 @@ from fleet_agent.node.desired import placements, runtime_ref
 from fleet_agent.node.layout import OPT, VAR, Layout
 from fleet_agent.node.place import ABSENT, FILE, LINK
 from fleet_agent.node.present import Present
-from fleet_agent.node.units import Units
+from fleet_agent.node.units import NO_MANAGER, Units
 from fleet_agent.release.manifest import Manifest
 
 OLDEST_PYTHON: Final = (3, 11)
@@ -85,6 +85,12 @@ def check_runtimes(wanted: Manifest, present: Present) -> None:
         if ref is None or ref.unit.startswith("fleet-wizard@"):
             continue
         state = present.states[ref]
+        if state.load == NO_MANAGER:
+            raise NodeError(
+                f"the user's manager can't be asked: {state.sub}",
+                where=f"{ref}, runtime of {wizard.name}",
+                mend=f"loginctl enable-linger {ref.user}",
+            )
         if not state.known:
             raise NodeError(
                 f"there is no such unit ({state.load})",

@@ -15,6 +15,8 @@ from fleet_agent.node.errors import UnitError
 from fleet_agent.node.layout import Layout
 
 LOG_LINES: Final = 20
+# Stands for systemd's LoadState where the manager of a user can't be asked.
+NO_MANAGER: Final = "no-manager"
 _ASK_SECONDS: Final = 30.0
 _PROPERTIES: Final = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus", "MainPID",
@@ -88,13 +90,21 @@ class Units:
         self._start_seconds = start_seconds
 
     def show(self, refs: Iterable[Ref]) -> dict[Ref, State]:
-        """The state of each unit, with one question a scope."""
+        """The state of each unit, with one question a scope.
+
+        Units of a user whose manager does not run are inactive, and say so when they fail: one
+        manager that is gone must not stand in the way of everything else on the node.
+        """
         found: dict[Ref, State] = {}
         refs = list(refs)
         for user, units in _by_user(refs).items():
             argv = ["show", f"--property={','.join(_PROPERTIES)}", "--", *units]
-            text = self._call(user, argv).text
-            blocks = text.split("\n\n")
+            done = self._call(user, argv, check=not user)
+            if done.code != 0:
+                gone = State(load=NO_MANAGER, active="inactive", sub=done.complaint)
+                found.update({Ref(unit, user): gone for unit in units})
+                continue
+            blocks = done.text.split("\n\n")
             if len(blocks) != len(units):
                 raise NodeError(
                     f"systemctl told of {len(blocks)} units, not of {len(units)}", where="systemctl"
@@ -175,6 +185,8 @@ class Units:
         how = f"{state.active} ({state.sub}), result {state.result or 'unknown'}"
         status = f", exit status {state.exit_status}" if state.exit_status not in ("", "0") else ""
         mend = f"systemctl status {unit.unit}; journalctl -u {unit.unit}"
+        if state.load == NO_MANAGER:
+            mend = f"let the user's manager run: loginctl enable-linger {unit.user}"
         if state.result == "start-limit-hit":
             mend = f"started too often: systemctl reset-failed {unit.unit}; {mend}"
         return UnitError(f"is {how}{status}", where=str(unit), mend=mend, log=self.log(unit, since))

@@ -77,27 +77,38 @@ class ActionModule(ActionBase):
             pack_bytes=len(pack),
             parcel_bytes=len(keys),
         )
-        answer = self._call(phase, plan, node, spec + pack + keys)
+        answer = self._answer(phase, plan, node, spec + pack + keys)
         if phase is Phase.PREFLIGHT and answer.ok and manifest is not None and not plan.check:
             nodebuild.remember_have(plan, node, answer.evidence.get("have", ()))
         return answer
 
-    def _call(self, phase, plan, node, stdin):
+    def _answer(self, phase, plan, node, stdin):
+        """The node's answer; asked once more where the connection broke in mid-phase.
+
+        Ansible's ssh repeats its command then, and meets the phase that still runs. Its lock lets
+        the second one wait, and a phase that is done has nothing more to do.
+        """
+        code, out, err = self._call(phase, plan, node, stdin, plan.nonce)
+        if not hosttask.still_runs(code, err + out):
+            return hosttask.answer(phase, code, out, err)
+        code, out, err = self._call(phase, plan, node, stdin, f"{plan.nonce}-again")
+        return hosttask.with_note(hosttask.answer(phase, code, out, err), hosttask.BROKE)
+
+    def _call(self, phase, plan, node, stdin, unit):
         direct = command.phase(
-            plan.pyz_sha256, plan.nonce, phase, node.layout, plan.limits, mode=plan.mode
+            plan.pyz_sha256, unit, phase, node.layout, plan.limits, mode=plan.mode
         )
         if not plan.check:
             code, out, err = self._execute(direct, stdin)
             if not hosttask.no_such_code(code, err + out):
-                return hosttask.answer(phase, code, out, err)
+                return code, out, err
         with open(plan.pyz, "rb") as source:
             pyz = source.read()
         loader = command.load_and_run(
-            plan.nonce, phase, node.layout, plan.limits, install=not plan.check, mode=plan.mode
+            unit, phase, node.layout, plan.limits, install=not plan.check, mode=plan.mode
         )
         before = command.loader_header(pyz, plan.pyz_sha256, install=not plan.check)
-        code, out, err = self._execute(loader, before + stdin)
-        return hosttask.answer(phase, code, out, err)
+        return self._execute(loader, before + stdin)
 
     def _execute(self, argv, stdin):
         with bounded(_MOST_GROWTH_BYTES):

@@ -187,6 +187,22 @@ def test_a_newer_run_puts_back_first_what_an_earlier_one_left(world: World) -> N
     assert newer.confirm()["ok"]
 
 
+def test_a_file_that_somebody_changed_meanwhile_does_not_lock_the_node_for_ever(
+    world: World,
+) -> None:
+    deployed(world)
+    run = Run(world, 2, world.release("model: lost\n"), kill_at="places-placed")
+    assert run.go() == {}
+    unit = world.root / "etc/systemd/system/fleet-agent@.service"
+    unit.write_text(unit.read_text() + "# by hand\n")
+    newer = Run(world, 3, world.release("model: c\n"))
+    result = newer.go()
+    assert result["ok"], json.dumps(result, indent=1)
+    assert newer.confirm()["ok"]
+    assert "by hand" not in unit.read_text()
+    assert (world.root / CONFIG[1:]).read_text() == "model: c\n"
+
+
 def test_verified_releases_are_kept_and_the_rest_goes(world: World) -> None:
     for number in range(1, 6):
         run = Run(

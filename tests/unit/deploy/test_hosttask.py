@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fleet_agent.deploy import hosttask
 from fleet_agent.deploy.hosttask import answer, no_such_code
 from fleet_agent.wire import Phase
 
@@ -32,3 +33,19 @@ def test_a_bare_node_is_told_from_a_failing_one() -> None:
     assert no_such_code(2, missing)
     assert not no_such_code(1, missing)
     assert not no_such_code(2, "spec not understood")
+
+
+def test_a_phase_that_met_itself_after_a_broken_connection_is_told_from_a_failing_one() -> None:
+    met = "Failed to start transient service unit: Unit x.service " + (
+        "was already loaded or has a fragment file."
+    )
+    assert hosttask.still_runs(1, met)
+    assert not hosttask.still_runs(0, met)
+    assert not hosttask.still_runs(1, "Failed to start transient service unit: Access denied")
+
+
+def test_a_note_is_added_and_nothing_else_changes() -> None:
+    said = answer(Phase.SOUL, 0, '{"ok": true, "notes": ["one"]}', "")
+    noted = hosttask.with_note(said, hosttask.BROKE)
+    assert noted.notes == ("one", hosttask.BROKE)
+    assert noted.ok

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from fleet_agent.node.units import Ref, State, _state, ref
+import os
+import pwd
+from pathlib import Path
+
+from fleet_agent.node.layout import Layout
+from fleet_agent.node.units import Ref, State, Units, _state, ref
 
 RUNNING = """\
 LoadState=loaded
@@ -48,3 +53,22 @@ def test_dying_and_being_tried_again_is_a_failure_and_not_a_start() -> None:
 def test_a_units_key_names_its_scope_and_comes_back() -> None:
     for one in (Ref("hermes.service"), Ref("hermes.service", "ezra")):
         assert ref(one.key) == one
+
+
+def test_a_users_manager_that_is_gone_hides_only_its_own_units(tmp_path: Path) -> None:
+    ask = tmp_path / "systemctl"
+    ask.write_text(
+        "#!/bin/sh\n"
+        'for word; do [ "$word" != --user ] || { echo "no bus" >&2; exit 1; }; done\n'
+        'printf "LoadState=loaded\\nActiveState=active\\n"\n'
+    )
+    ask.chmod(0o755)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    theirs, ours = Ref("hermes.service", user), Ref("fleet-agent@ezra.service")
+    units = Units(Layout(systemctl=(str(ask),)), 1.0)
+    seen = units.show([theirs, ours])
+    assert seen[ours].is_active
+    assert not seen[theirs].is_active
+    failure = units.failure(theirs, seen[theirs], 0.0)
+    assert "no bus" in failure.what
+    assert f"loginctl enable-linger {user}" in failure.mend
