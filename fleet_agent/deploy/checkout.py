@@ -76,7 +76,7 @@ def files_of(source: Source, commit: str, limits: Limits) -> Iterator[Blob]:
     too_much = TreeError(
         f"holds more than {most_files} files or {limits['deploy_tree_mib']:g} MiB",
         where=where,
-        mend="keep large files elsewhere, or raise deploy_tree_files, deploy_tree_mib",
+        mend="keep large files elsewhere, or raise `deploy: {tree_files: …, tree_mib: …}`",
     )
     argv = ("ls-tree", "-r", "-z", "--long", "--full-tree", "--end-of-options", commit)
     try:

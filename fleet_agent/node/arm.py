@@ -35,8 +35,8 @@ def hear(act: Act) -> None:
         raise NodeError(
             f"this run is {journal.state} here: {journal.note or 'the node went back'}",
             where=act.layout.journal,
-            mend="a run that takes longer than deploy_confirm_seconds between two phases is put "
-            "back: raise it, or find out what took so long",
+            mend="a run that takes longer than `deploy: {confirm_seconds: …}` between two phases "
+            "is put back: raise it, or find out what took so long",
         )
     seconds = journal.confirm_seconds
     act.book.move_deadline(timer.uptime() + seconds, time.time() + seconds)

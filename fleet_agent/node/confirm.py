@@ -29,7 +29,7 @@ def run(act: Act) -> Outcome:
         raise NodeError(
             f"too late: this run is {journal.state} here ({journal.note or 'the node went back'})",
             where=act.layout.journal,
-            mend="a confirmation must come within deploy_confirm_seconds of the last phase",
+            mend="a confirmation must come within `deploy: {confirm_seconds: …}` of the last phase",
         )
     now = time.time()
     act.book.move((ARMED,), CONFIRMED, ended_at=now, note="confirmed")

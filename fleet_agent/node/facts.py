@@ -52,7 +52,7 @@ def check_disk(layout: Layout, limits: Limits) -> int:
         raise NodeError(
             f"{free} MiB are free, {wanted} are needed",
             where=f"disk of {OPT} and {VAR}",
-            mend="make room, or lower deploy_disk_free_mib",
+            mend="make room, or lower `deploy: {disk_free_mib: …}` in fleet.yaml",
         )
     return free
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 from fleet_agent.limits import TABLE
 from fleet_agent.registry.schema import deploy_limit_keys
 from tests.house.limits_page import SCOPES, page
-from tests.house.sources import PACKAGE, ROOT, modules
+from tests.house.sources import PACKAGE, ROOT, modules, name_of
 
 # `#   name: 8192   # unit: what it is for`, switched on or commented out.
 LINE = re.compile(r"^\s*#?\s*([a-z_]+):\s*([0-9]+(?:\.[0-9]+)?)(?=\s|$)", re.MULTILINE)
@@ -58,3 +59,18 @@ def test_every_limit_is_used() -> None:
     text += (ROOT / "playbooks/plugins/action/fleet_phase.py").read_text("utf-8")
     assert PACKAGE.is_dir()
     assert [limit.name for limit in TABLE if f'"{limit.name}"' not in text] == []
+
+
+def test_no_sentence_names_a_limit_of_a_deploy_by_a_name_that_nobody_can_write() -> None:
+    unwritable = {full for short, full in deploy_limit_keys().items() if short != full}
+    found = [
+        f"{name_of(path)}:{node.lineno} {node.value}"
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and " " in node.value
+        and node.value.count("\n") == 0
+        and unwritable & set(re.findall(r"[a-z_]+", node.value))
+    ]
+    assert found == []

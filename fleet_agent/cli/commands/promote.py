@@ -48,13 +48,17 @@ def run(args: argparse.Namespace, out: Output) -> int:
     basis = promotion.ground
     login = orchestrator_of(machines(basis.registry, access.access_of(args, tree))).login
     before = 0 if args.no_follow else promote.newest(promote.deploys(login))
-    if promote.bring_branch(promotion):
+    pushed = promote.bring_branch(promotion)
+    if pushed:
         out.line(f"pushed {basis.commit[:12]} to {basis.registry.deploy.branch}")
     moved = promote.move_tag(promotion)
     what = "moved" if moved else "was already at"
     out.line(f"tag {promotion.tag} {what} {basis.commit[:12]} at {promotion.remote}")
     out.flush()
     if args.no_follow:
+        if out.json:
+            said = {"commit": basis.commit, "tag": promotion.tag, "remote": promotion.remote}
+            out.value({**said, "pushed": pushed, "moved": moved})
         return EXIT_OK
     # A tag that was there already has had its deploy; that one tells how the commit fares.
     number = promote.wait_for_deploy(login, promotion, before if moved else 0, args.wait)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fleet_agent.errors import ConfigError
+from fleet_agent.cli.main import main
+from fleet_agent.errors import EXIT_OK, ConfigError
 from fleet_agent.setup.git import WorkTree
 from fleet_agent.setup.promote import bring_branch, move_tag, newest, of_commit, prepare
 
@@ -131,3 +133,14 @@ def test_the_deploy_of_the_push_is_found_among_others() -> None:
     assert of_commit(listed, "refs/tags/OTHER", "c", 7) is None
     assert newest(listed) == 9
     assert newest([]) == 0
+
+
+def test_the_command_tells_a_program_what_it_moved(
+    ops: Path, forge: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for moved in (True, False):
+        argv = ["promote", "--no-follow", "--json", "--directory", str(ops)]
+        assert main(argv) == EXIT_OK
+        said = json.loads(capsys.readouterr().out)
+        assert (said["pushed"], said["moved"], said["tag"]) == (moved, moved, "PROD")
+        assert said["commit"] == WorkTree(ops).commit_of("HEAD")
