@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import Final
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.message import Message
@@ -52,13 +52,8 @@ class BoxFull(TryAgain):
     title = "the box is full"
 
 
-class Arrived(NamedTuple):
-    """A message that was committed: for who waits for messages."""
-
-    sender: str
-    id: str
-    type: str
-    in_reply_to: str | None
+# A message that was committed, and its id: for who waits for messages.
+Arrived = tuple[Message, str]
 
 
 class Inbox:
@@ -109,8 +104,10 @@ class Inbox:
         if place is not None and self._streams.knows(place):
             turn.tell(done, message.id or "", Outcome.DUPLICATE)
             return
-        full = self._reason_full()
-        if full and not self._knows(message):
+        if (
+            self._depth >= self._most_messages or turn.bytes >= self._most_bytes
+        ) and not self._knows(message):
+            full = self._reason_full()
             raise BoxFull(full, where="inbox", mend="send it again later; its handler is too slow")
         id_ = message.id or self._ids()
         try:
@@ -152,7 +149,7 @@ class Inbox:
         if self._turn.execute(_INSERT, row).rowcount == 1:
             self._depth += 1
             self._turn.wrote(len(raw) + ROW_BYTES)
-            self._arrived.append(Arrived(message.sender, id_, message.type, message.in_reply_to))
+            self._arrived.append((message, id_))
             return Outcome.ACCEPTED
         (body,) = self._turn.execute(_BODY, (message.sender, id_)).fetchone()
         # A body that was cleared away after its handling can't be compared any more.
@@ -174,9 +171,7 @@ class Inbox:
     def _reason_full(self) -> str:
         if self._depth >= self._most_messages:
             return f"{self._depth} messages wait"
-        if self._turn.bytes >= self._most_bytes:
-            return f"its file has reached {self._most_bytes} bytes"
-        return ""
+        return f"its file has reached {self._most_bytes} bytes"
 
     def _knows(self, message: Message) -> bool:
         return message.id is not None and bool(self._turn.read(_BODY, (message.sender, message.id)))

@@ -149,10 +149,9 @@ class Lives:
     def _arrived(self, arrived: list[Arrived]) -> None:
         if not self._waiting:
             return
-        for one in arrived:
-            if one.in_reply_to is not None and one.in_reply_to in self._waiting:
-                for look in list(self._waiting[one.in_reply_to]):
-                    look()
+        for message, _ in arrived:
+            for look in list(self._waiting.get(message.in_reply_to or "", ())):
+                look()
 
 
 def _read(said: ClientResponse | None, why: str) -> dict[str, Any]:

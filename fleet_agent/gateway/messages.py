@@ -71,8 +71,11 @@ class Messages:
             caller = identify(request, self._serving, now=self._now())
         except RequestError as error:
             return refuse(error, request, self._serving)
-        media = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
-        if request.headers.get("content-encoding") not in (None, "identity"):
+        said = request.headers.get_lower
+        media = said("content-type")
+        if media != MEDIA_JSON:  # else it is what it usually is
+            media = (media or "").partition(";")[0].strip().lower()
+        if said("content-encoding") not in (None, "identity"):
             return _unsupported("a compressed body is not read", "send it as it is")
         if media == MEDIA_NDJSON:
             return self._batch(request, caller)
