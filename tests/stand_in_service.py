@@ -51,6 +51,9 @@ def execute(work: Work) -> Outcome:
         time.sleep(0.01)
     if how == "unsure":
         return Outcome(DeployState.FAILED, "lost a node", {"unconfirmed": ["192.0.2.11"]})
+    if how.startswith("seen "):
+        seen = {"touched": [], "seen": int(how.removeprefix("seen "))}
+        return Outcome(DeployState.FAILED, "a node refused the number", seen)
     how = behaviour()
     touched = {"touched": ["192.0.2.10"], "unconfirmed": []}
     return Outcome(DeployState(how), f"the stand-in says {how}", touched)

@@ -16,7 +16,10 @@ _TOUCHING = tuple(phase.value for phase in Phase)[1:]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What failed on one host, in the node's or Ansible's own words."""
+    """What failed on one host, in the node's or Ansible's own words.
+
+    ``seen`` is the deploy number that the node has seen, where it refused a lower one.
+    """
 
     host: str
     phase: str
@@ -27,6 +30,7 @@ class Failure:
     unreachable: bool = False
     unit_log: tuple[str, ...] = ()
     health: Mapping[str, Any] | None = None
+    seen: int = 0
 
     def sentence(self) -> str:
         """One line for a log or a table."""
@@ -45,6 +49,7 @@ class Failure:
             "unreachable": self.unreachable,
             "unit_log": list(self.unit_log),
             "health": None if self.health is None else dict(self.health),
+            "seen": self.seen,
         }
 
 
@@ -141,4 +146,5 @@ def _failure(host: str, phase: str, event: Mapping[str, Any]) -> Failure:
         unreachable=unreachable,
         unit_log=tuple(str(line) for line in error.get("unit_log") or ()),
         health=error.get("health"),
+        seen=int(error.get("seen") or 0),
     )

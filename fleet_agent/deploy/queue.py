@@ -142,6 +142,13 @@ class Queue:
             now = history.state_of(db, deploy)
             self._note(db, deploy, (now.value, now.value), why)
 
+    def number_above(self, seen: int) -> None:
+        """Let the next deploy's number be above ``seen``, which a node has seen already."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'deploy'", (seen,)
+            )
+
     def finish(
         self,
         deploy: int,

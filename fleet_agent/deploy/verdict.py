@@ -110,4 +110,6 @@ def with_runs(outcome: Outcome, **runs: Progress) -> Outcome:
         }
         for name, progress in runs.items()
     }
-    return replace(outcome, result={**outcome.result, "runs": parts})
+    seen = max((one.seen for run in runs.values() for one in run.failures), default=0)
+    more = {"seen": seen} if seen else {}
+    return replace(outcome, result={**outcome.result, **more, "runs": parts})

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from fleet_agent.deploy import checkout, history, live, twins
 from fleet_agent.deploy import rules as deploy_rules
@@ -29,6 +29,8 @@ from fleet_agent.services.changes import Changes
 from fleet_agent.wire import DeployState
 
 _log = logging.getLogger("fleet_agent.deploy")
+
+_MOST_NUMBERS_AHEAD: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +150,27 @@ class Worker:
 
     def _finish(self, entry: QueueEntry, outcome: Outcome) -> QueueEntry:
         failed = outcome.state is DeployState.FAILED
+        reason = outcome.reason + self._renumbered(entry, outcome.result.get("seen", 0))
         ended = self.queue.finish(
             entry.id,
             outcome.state,
-            outcome.reason,
+            reason,
             result=outcome.result,
             ran=True,
             unsure=failed and _in_doubt(outcome.result),
         )
         return self._ended(ended)
+
+    def _renumbered(self, entry: QueueEntry, seen: int) -> str:
+        """Go on above a number that nodes have seen: this history is younger than the fleet.
+
+        So it is when an orchestrator was made anew. A node that lies may not use the numbers up.
+        """
+        if not entry.id <= seen <= entry.id + _MOST_NUMBERS_AHEAD:
+            return ""
+        self.queue.number_above(seen)
+        _log.warning("deploy %d: a node has seen deploy %d; numbers go on above it", entry.id, seen)
+        return f"; the next deploy's number is above {seen}, so deploy again"
 
     def _refuse(self, entry: QueueEntry, error: FleetError) -> QueueEntry:
         # Files of the commit are named as its author knows them.

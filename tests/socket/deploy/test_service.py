@@ -243,6 +243,20 @@ def test_the_default_of_a_deploy_by_hand_is_the_tag_and_it_always_runs(
     assert served.runs() == [commit, commit]
 
 
+@pytest.mark.parametrize(("seen", "following"), [(41, 42), (10**12, 2)])
+def test_numbers_go_on_above_what_a_node_has_seen_but_no_lie_uses_them_up(
+    served: Service, repository: Repository, seen: int, following: int
+) -> None:
+    repository.tag("PROD", repository.commit("one"))
+    served.behave(f"seen {seen}")
+    served.client.ask("deploy")
+    first = served.idle()[-1]
+    assert ("deploy again" in first["reason"]) == (following == seen + 1)
+    served.behave("verified")
+    served.client.ask("deploy")
+    assert served.idle()[-1]["id"] == following
+
+
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "a..b", "", "a b", 7])
 def test_what_cannot_be_a_ref_is_refused_before_it_is_queued(served: Service, ref: object) -> None:
     with pytest.raises(FromService) as caught:

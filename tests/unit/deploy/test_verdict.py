@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet_agent.deploy.playbook import PlaybookEnd
 from fleet_agent.deploy.progress import Failure, Progress
-from fleet_agent.deploy.verdict import cause_of, going_back
+from fleet_agent.deploy.verdict import cause_of, going_back, nothing_touched, with_runs
 from fleet_agent.wire import DeployState
 
 HOSTS = ("a", "b")
@@ -56,3 +56,10 @@ def test_a_refusal_that_touched_nothing_is_failed_not_rolled_back() -> None:
     outcome = going_back(FAILURE, Progress(), Progress(through=ALL), ALL, 60)
     assert outcome.state is DeployState.FAILED
     assert "no node was touched" in outcome.reason
+
+
+def test_the_highest_number_that_a_refusing_node_has_seen_is_in_the_result() -> None:
+    refused = Failure(host="a", phase="preflight", task="t", what="refused", seen=41)
+    run = Progress(failures=(refused, FAILURE))
+    assert with_runs(nothing_touched(refused), forward=run).result["seen"] == 41
+    assert "seen" not in with_runs(nothing_touched(FAILURE), forward=Progress()).result
