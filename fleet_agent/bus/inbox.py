@@ -91,9 +91,16 @@ class Inbox:
         """Call ``call`` after each commit that brought messages, with all of them."""
         self._listeners.append(call)
 
-    def put(self, message: Message, done: Done, place: Place | None = None) -> None:
+    def put(
+        self,
+        message: Message,
+        done: Done,
+        place: Place | None = None,
+        name: str | None = None,
+    ) -> None:
         """Take ``message`` into this turn's transaction; ``done`` hears of it after the commit.
 
+        ``name`` is its id where it has none of its own; without either it is given a new one.
         Raises BoxFull at once, without taking it (a repeat is no reason for that), and OutOfOrder
         where ``place`` does not follow what its stream has brought so far.
         """
@@ -104,12 +111,13 @@ class Inbox:
         if place is not None and self._streams.knows(place):
             turn.tell(done, message.id or "", Outcome.DUPLICATE)
             return
+        known = message.id or name
         if (
             self._depth >= self._most_messages or turn.bytes >= self._most_bytes
-        ) and not self._knows(message):
+        ) and not self._knows(message.sender, known):
             full = self._reason_full()
             raise BoxFull(full, where="inbox", mend="send it again later; its handler is too slow")
-        id_ = message.id or self._ids()
+        id_ = known or self._ids()
         try:
             outcome = self._write(message, id_)
         except TurnLost:
@@ -173,8 +181,8 @@ class Inbox:
             return f"{self._depth} messages wait"
         return f"its file has reached {self._most_bytes} bytes"
 
-    def _knows(self, message: Message) -> bool:
-        return message.id is not None and bool(self._turn.read(_BODY, (message.sender, message.id)))
+    def _knows(self, sender: str, id_: str | None) -> bool:
+        return id_ is not None and bool(self._turn.read(_BODY, (sender, id_)))
 
 
 def open_turn(path: str, *, failed: Callable[[Exception], None]) -> Turn:

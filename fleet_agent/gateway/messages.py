@@ -197,12 +197,10 @@ class Messages:
                 mend="send one batch for each sender",
             )
         admit(message, self._serving, caller)
-        if message.id is None and signed_id is not None:
-            message = message._replace(id=signed_id)
         if caller.kind == LOCAL:
             self._sending.send(message, done)
         else:
-            self._inbox.put(message, done, place)
+            self._inbox.put(message, done, place, signed_id)
         return message.sender
 
 

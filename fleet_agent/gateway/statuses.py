@@ -24,32 +24,36 @@ class Batch:
 
     def __init__(self, count: int) -> None:
         self.answer = Deferred()
-        self._lines: list[Response | None] = [None] * count
+        self._lines = [b""] * count
         self._left = count
+        self._kept = True
 
     def hears(self, number: int) -> Callable[[str, Outcome | FleetError], None]:
         """What the line ``number`` is to be told with."""
 
         def told(id_: str, outcome: Outcome | FleetError) -> None:
-            self._lines[number] = status_of(id_, outcome)
+            if outcome is Outcome.ACCEPTED:
+                # Ids are checked or made by us: nothing in them needs escaping.
+                self._lines[number] = f'{{"id":"{id_}","status":"accepted"}}\n'.encode()
+            else:
+                self._refused_or_known(number, status_of(id_, outcome))
             self._left -= 1
             if self._left == 0:
                 self.answer.resolve(self._response())
 
         return told
 
+    def _refused_or_known(self, number: int, alone: Response) -> None:
+        """``alone`` is what the message would have been answered by itself."""
+        if alone.status == 200:
+            self._lines[number] = alone.body + b"\n"
+        else:
+            self._kept = False
+            self._lines[number] = b'{"status":"refused","problem":' + alone.body + b"}\n"
+
     def _response(self) -> Response:
-        lines = [line for line in self._lines if line is not None]
-        kept = all(line.status in (200, 202) for line in lines)
-        body = b"".join(_line(line) for line in lines)
-        return Response(202 if kept else _MULTI_STATUS, body, MEDIA_NDJSON)
-
-
-def _line(response: Response) -> bytes:
-    """One status: what the message alone would have been answered, a refusal as its problem."""
-    if response.status in (200, 202):
-        return response.body + b"\n"
-    return b'{"status":"refused","problem":' + response.body + b"}\n"
+        status = 202 if self._kept else _MULTI_STATUS
+        return Response(status, b"".join(self._lines), MEDIA_NDJSON)
 
 
 def status_of(id_: str, outcome: Outcome | FleetError) -> Response:
