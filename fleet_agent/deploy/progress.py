@@ -12,6 +12,11 @@ from typing import Any
 from fleet_agent.wire import Phase
 
 _TOUCHING = tuple(phase.value for phase in Phase)[1:]
+# What an older ansible-core says of a node that went silent behind a connection that is still open;
+# and any ansible-core of a sudo that asks DNS for the machine's own name.
+_SILENT = "waiting for privilege escalation prompt"
+_UNREACHABLE_MEND = "is it on, and does ssh reach it?"
+_SILENT_MEND = f"{_UNREACHABLE_MEND} Then sudo is slow there: is its own name in its /etc/hosts?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ class Progress:
 
     ``maybe_touched``: hosts on which a phase that may write was begun. ``armed``: hosts that wait
     for their confirmation. ``through``: hosts whose last phase ended well. ``phases``: seconds by
-    host and phase. ``facts``: the last evidence by host and phase.
+    host and phase. ``evidence``: the last one by host and phase.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -132,10 +137,13 @@ def _result(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _failure(host: str, phase: str, event: Mapping[str, Any]) -> Failure:
-    unreachable = event.get("event") == "unreachable"
     error = _result(event).get("error") or {}
     what = error.get("what") or event.get("message") or "no message"
-    mend = error.get("mend") or ("is it on, and does ssh reach it?" if unreachable else "")
+    silent = not error and _SILENT in str(what)
+    unreachable = silent or event.get("event") == "unreachable"
+    mend = error.get("mend") or ""
+    if unreachable and not mend:
+        mend = _SILENT_MEND if silent else _UNREACHABLE_MEND
     return Failure(
         host=host,
         phase=phase,

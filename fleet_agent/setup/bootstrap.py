@@ -38,13 +38,15 @@ _AT_ONCE: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What was asked for. ``agree`` puts a question to a person; ``cache`` is for wheels."""
+    """What was asked for. ``agree`` puts a question to a person; ``cache`` is for ``wheels``,
+    the requirements of the orchestrator's environment."""
 
     directory: Path
     access: Access
     repository: str
     agree: Callable[[str], bool]
     cache: Path
+    wheels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def bootstrap(wishes: Wishes, account: Account) -> Ready:
     )
     account.add_answers({first.label: keys["steps"]})
     _prepare_hosts(fleet, keys["key"], account)
-    _environment(first, facts[first.host], basis, wishes.cache, account)
+    _environment(first, facts[first.host], basis, wishes, account)
     notes = _try_ways(first, fleet, keys["key"], account)
     served = call(
         first.login,
@@ -155,11 +157,12 @@ def _unnamed_jumpers(fleet: Sequence[Machine]) -> dict[str, str]:
 
 
 def _environment(
-    first: Machine, facts: Mapping[str, Any], basis: Ground, cache: Path, account: Account
+    first: Machine, facts: Mapping[str, Any], basis: Ground, wishes: Wishes, account: Account
 ) -> None:
     """Give the orchestrator ansible-core and the pinned fleet-agent; sent only if they differ."""
     own = (Path(basis.pin.wheel).name, basis.wheel)
-    house = wheelhouse.gather(wheelhouse.interpreter_of(facts), own, cache)
+    interpreter = wheelhouse.interpreter_of(facts)
+    house = wheelhouse.gather(interpreter, own, wishes.cache, wishes.wheels)
     given = {"digest": house.digest, "requirements": house.requirements}
     answer = call(first.login, "venv", {**given, "send": False}, seconds=SHORT_SECONDS)
     if not answer["there"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import shutil
 import sys
 import tarfile
@@ -20,8 +21,12 @@ from typing import Final
 from fleet_agent import proc
 from fleet_agent.errors import ConfigError, FleetError
 
+# Supported: from the one of Debian 12 to the newest. The lab's tests run both ends, and 2.19.
+OLDEST: Final = (2, 14)
+NEWEST: Final = (2, 21)
 # The newest of these that supports the orchestrator's Python: 2.19 for 3.11, newer for newer.
-REQUIREMENTS: Final = ("ansible-core>=2.19,<2.22", "PyYAML>=6.0")
+REQUIREMENTS: Final = (f"ansible-core>=2.19,<{NEWEST[0]}.{NEWEST[1] + 1}", "PyYAML>=6.0")
+_VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?", re.ASCII)
 FETCH_SECONDS: Final = 600.0
 _WHOLE: Final = ".whole"
 # manylinux tags begin at glibc 2.5 (PEP 600); pip wants each older one named that is good too.
@@ -81,6 +86,24 @@ class Wheelhouse:
         return out.getvalue()
 
 
+def requirements_of(ansible_core: str) -> tuple[str, ...]:
+    """What is asked for: the newest ansible-core for "", else this one ("2.14" or "2.14.18").
+
+    Raises ConfigError for one that is not supported.
+    """
+    if not ansible_core:
+        return REQUIREMENTS
+    found = _VERSION.fullmatch(ansible_core)
+    if found is None or not OLDEST <= (int(found[1]), int(found[2])) <= NEWEST:
+        raise ConfigError(
+            f"{ansible_core!r} is no supported version of ansible-core",
+            where="--ansible-core",
+            mend=f"from {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}, such as 2.19",
+        )
+    exact = ansible_core if found[3] else f"{ansible_core}.*"
+    return (f"ansible-core=={exact}", *REQUIREMENTS[1:])
+
+
 def interpreter_of(facts: Mapping[str, object]) -> Interpreter:
     """The interpreter that ``setup.remote.look`` found. Raises ConfigError where no wheel runs."""
     python, libc = facts["python"], facts["glibc"]
@@ -92,12 +115,17 @@ def interpreter_of(facts: Mapping[str, object]) -> Interpreter:
     return Interpreter(python[0], python[1], str(facts["machine"]), (major, minor))
 
 
-def gather(interpreter: Interpreter, own: tuple[str, bytes], cache: Path) -> Wheelhouse:
-    """Wheels of ansible-core and PyYAML for ``interpreter``, from the cache or by pip, and ``own``.
+def gather(
+    interpreter: Interpreter,
+    own: tuple[str, bytes],
+    cache: Path,
+    requirements: Sequence[str] = REQUIREMENTS,
+) -> Wheelhouse:
+    """Wheels of ``requirements`` for ``interpreter``, from the cache or by pip, and ``own``.
 
     Raises WheelhouseError with pip's own last words when they can't be had.
     """
-    fetched = _fetched(interpreter, cache)
+    fetched = _fetched(interpreter, cache, requirements)
     wheels = [(path.name, path.read_bytes()) for path in sorted(fetched.glob("*.whl"))]
     wheels.append(own)
     digest = hashlib.sha256(interpreter.version.encode())
@@ -114,7 +142,7 @@ def cache_directory() -> Path:
     return Path(base, "fleet-agent", "wheels")
 
 
-def pip_arguments(interpreter: Interpreter, into: str) -> list[str]:
+def pip_arguments(interpreter: Interpreter, into: str, requirements: Sequence[str]) -> list[str]:
     """pip's arguments for wheels that run on ``interpreter``, whatever runs here."""
     tag = f"{interpreter.major}{interpreter.minor}"
     arguments = [
@@ -124,18 +152,18 @@ def pip_arguments(interpreter: Interpreter, into: str) -> list[str]:
     ]  # fmt: skip
     for platform in interpreter.platforms:
         arguments += ["--platform", platform]
-    return [*arguments, *REQUIREMENTS]
+    return [*arguments, *requirements]
 
 
-def _fetched(interpreter: Interpreter, cache: Path) -> Path:
-    said = repr((REQUIREMENTS, interpreter.version, interpreter.machine, interpreter.glibc))
+def _fetched(interpreter: Interpreter, cache: Path, requirements: Sequence[str]) -> Path:
+    said = repr((tuple(requirements), interpreter.version, interpreter.machine, interpreter.glibc))
     kept = cache / hashlib.sha256(said.encode()).hexdigest()[:20]
     if (kept / _WHOLE).exists():
         return kept
     cache.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".fetching-", dir=cache))
     try:
-        _download(interpreter, str(fresh))
+        _download(interpreter, str(fresh), requirements)
         (fresh / _WHOLE).touch()
         shutil.rmtree(kept, ignore_errors=True)
         fresh.rename(kept)
@@ -144,18 +172,19 @@ def _fetched(interpreter: Interpreter, cache: Path) -> Path:
     return kept
 
 
-def _download(interpreter: Interpreter, into: str) -> None:
+def _download(interpreter: Interpreter, into: str, requirements: Sequence[str]) -> None:
     complaint = ""
     for pip in _pips():
         try:
-            proc.run([*pip, *pip_arguments(interpreter, into)], timeout_seconds=FETCH_SECONDS)
+            argv = [*pip, *pip_arguments(interpreter, into, requirements)]
+            proc.run(argv, timeout_seconds=FETCH_SECONDS)
             return
         except proc.ProcessError as error:
             complaint = error.what
             if "No module named pip" not in complaint and "could not be started" not in complaint:
                 break
     raise WheelhouseError(
-        f"pip could not fetch {' and '.join(REQUIREMENTS)} for Python {interpreter.version} on "
+        f"pip could not fetch {' and '.join(requirements)} for Python {interpreter.version} on "
         f"{interpreter.machine}: {complaint}",
         where="this machine",
         mend="this machine must reach a package index (pip's own configuration holds, proxies "

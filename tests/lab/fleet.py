@@ -115,10 +115,23 @@ class Fleet:
         self, *words: str, check: bool = True, timeout_s: float = 60.0, stdin: str = ""
     ) -> Completed:
         """Run fleet-agent as the operator, in the checkout where there is one."""
-        cwd = self.checkout.path if self.checkout.path.exists() else None
         argv = [sys.executable, "-m", "fleet_agent", *words]
+        return self.operator(argv, check=check, timeout_s=timeout_s, stdin=stdin)
+
+    def operator(
+        self,
+        argv: list[str],
+        more: Mapping[str, str] | None = None,
+        *,
+        check: bool = True,
+        timeout_s: float = 60.0,
+        stdin: str = "",
+    ) -> Completed:
+        """Run a program as the operator; `more` is its environment besides the usual one."""
+        cwd = self.checkout.path if self.checkout.path.exists() else None
+        env = {**self.environment, **(more or {})}
         return self.lab.operator(
-            argv, env=self.environment, cwd=cwd, check=check, timeout_s=timeout_s, stdin=stdin
+            argv, env=env, cwd=cwd, check=check, timeout_s=timeout_s, stdin=stdin
         )
 
     def operator_argv(self, *words: str) -> list[str]:
@@ -149,16 +162,17 @@ class Fleet:
         self.checkout.was_verified()
         self.checkout.push()
 
-    def bootstrap(self, *more: str, check: bool = True) -> Completed:
+    def bootstrap(self, *more: str, check: bool = True, ansible_core: str = "") -> Completed:
         """Run `fleet-agent bootstrap` from the operator's side."""
-        self._fetch_wheels()
+        self._fetch_wheels(wheelhouse.requirements_of(ansible_core))
         argv = ["bootstrap", "--identity", str(self.orchestrator.key.private), "--yes", *more]
+        argv += ["--ansible-core", ansible_core] if ansible_core else []
         done = self.agent(*argv, check=check, timeout_s=BOOTSTRAP_LIMIT_S)
         if (self.checkout.path / "known_hosts").exists():
             self.checkout.keep("known_hosts")
         return done
 
-    def _fetch_wheels(self) -> None:
+    def _fetch_wheels(self, wanted: tuple[str, ...]) -> None:
         """Let the product fetch what the orchestrator needs, where a package index is reached.
 
         The operator's side of the lab reaches none; bootstrap finds this in the operator's cache.
@@ -166,7 +180,8 @@ class Fleet:
         asked = self.orchestrator.inside(["/usr/bin/python3", "-I", "-S", "-c", ABOUT_PYTHON])
         cache = Path(self.environment["XDG_CACHE_HOME"], "fleet-agent", "wheels")
         own = ("fleet_agent-0-py3-none-any.whl", b"")
-        wheelhouse.gather(wheelhouse.interpreter_of(json.loads(asked.stdout)), own, cache)
+        interpreter = wheelhouse.interpreter_of(json.loads(asked.stdout))
+        wheelhouse.gather(interpreter, own, cache, wanted)
 
     def found(self) -> Completed:
         """Bootstrap bare machines, and fill what it shows into the forge's two forms."""

@@ -16,11 +16,12 @@ from .content import Registry
 from .fixtures import fleets, their_agent, timings
 from .fleet import Fleet
 from .gitserver import GitServer
-from .lab import DEFAULT_SUITES, NAME, Lab
+from .lab import NAME, Lab
 from .look import Look
 from .node import Node
 from .shell import call, wait_until
 
+SUITES = ("debian13", "debian13", "debian12", "debian12")
 SSH_PORT = 2222
 OPERATOR = "op"
 
@@ -29,9 +30,10 @@ OPERATOR = "op"
 def bare() -> Iterator[Fleet]:
     """Three machines that nobody touched; the third lets in a sudo user at port 2222.
 
-    A fourth one is nobody's node, only a way to the others.
+    The orchestrator is a Debian 13 here, and a Debian 12 in all other tests. A fourth machine is
+    nobody's node, only a way to the others.
     """
-    with Lab([*DEFAULT_SUITES, "debian12"], f"{NAME[:6]}b") as lab, GitServer(lab) as git:
+    with Lab(SUITES, f"{NAME[:6]}b") as lab, GitServer(lab) as git:
         their_agent(lab["n2"])
         sudo_user_at_another_port(lab["n3"])
         fleet = Fleet(lab, git, timings, outside=("n4",))
@@ -101,6 +103,11 @@ def test_the_same_command_then_makes_them_a_fleet(bare: Fleet) -> None:
     assert done.returncode == 0
     is_well(bare)
     assert bare.agent_says("bezalel")["model"] == content.MODEL
+
+
+def test_the_orchestrator_has_the_newest_ansible_core_for_its_python(bare: Fleet) -> None:
+    said = bare.orchestrator.run(["/opt/fleet-agent/venv/bin/ansible-playbook", "--version"])
+    assert "[core 2.21." in said.stdout and "version = 3.13." in said.stdout, said.stdout
 
 
 def test_run_again_it_changes_nothing(bare: Fleet) -> None:

@@ -38,6 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     access.add_options(parser, "root")
     parser.add_argument(
+        "--ansible-core",
+        metavar="VERSION",
+        default="",
+        help="bring the orchestrator this ansible-core, for example 2.19 (default: the newest "
+        "supported one for its Python)",
+    )
+    parser.add_argument(
         "--yes", action="store_true", help="take the host keys that are shown for the right ones"
     )
     parser.add_argument(
@@ -47,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Prepare the machines, deploy this commit, show the fleet and what the forge must know."""
+    wheels = wheelhouse.requirements_of(args.ansible_core)
     tree = work_tree(args.directory)
     way = access.access_of(args, tree)
     # Said in so many words, so that status and promote log in like this, too.
@@ -60,6 +68,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             repository=args.repository,
             agree=lambda question: args.yes or _agreed(question),
             cache=wheelhouse.cache_directory(),
+            wheels=wheels,
         ),
         account,
     )

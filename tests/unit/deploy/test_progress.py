@@ -40,6 +40,15 @@ def test_an_unreachable_host_is_said_to_be_so_with_the_mend() -> None:
     assert failure.mend
 
 
+def test_a_silent_host_is_one_that_cannot_be_reached_or_has_a_slow_sudo() -> None:
+    said = "Timeout (12s) waiting for privilege escalation prompt: "
+    event = {"event": "failed", "phase": "preflight", "host": "a", "message": said}
+    failure = fold([event]).failures[0]
+    assert failure.unreachable
+    assert failure.what == f"cannot be reached: {said}"
+    assert "/etc/hosts" in failure.mend
+
+
 def test_an_ignored_failure_of_an_operators_task_is_no_failure() -> None:
     event = {"event": "failed", "phase": "deploy", "host": "a", "ignored": True, "message": "x"}
     assert fold([event]).failures == ()

@@ -9,7 +9,13 @@ import pytest
 
 from fleet_agent.errors import ConfigError
 from fleet_agent.setup import wheelhouse
-from fleet_agent.setup.wheelhouse import Interpreter, gather, interpreter_of, pip_arguments
+from fleet_agent.setup.wheelhouse import (
+    Interpreter,
+    gather,
+    interpreter_of,
+    pip_arguments,
+    requirements_of,
+)
 
 BOOKWORM = Interpreter(3, 11, "x86_64", (2, 36))
 OWN = ("fleet_agent-0.1.0-py3-none-any.whl", b"own")
@@ -29,7 +35,7 @@ def kept(cache: Path, interpreter: Interpreter) -> Path:
 
 
 def test_pip_is_asked_for_the_other_machines_python_and_nothing_to_build() -> None:
-    words = pip_arguments(BOOKWORM, "/into")
+    words = pip_arguments(BOOKWORM, "/into", wheelhouse.REQUIREMENTS)
     assert "--only-binary=:all:" in words
     assert words[words.index("--python-version") + 1] == "3.11"
     platforms = [words[i + 1] for i, word in enumerate(words) if word == "--platform"]
@@ -78,3 +84,16 @@ def test_a_python_that_no_wheel_fits_is_said(changed: dict[str, object]) -> None
     }
     with pytest.raises(ConfigError):
         interpreter_of(facts | changed)
+
+
+def test_one_ansible_core_may_be_asked_for() -> None:
+    assert requirements_of("") == wheelhouse.REQUIREMENTS
+    assert requirements_of("2.14") == ("ansible-core==2.14.*", wheelhouse.REQUIREMENTS[1])
+    assert requirements_of("2.21.5") == ("ansible-core==2.21.5", wheelhouse.REQUIREMENTS[1])
+
+
+@pytest.mark.parametrize("version", ["2.13", "2.22", "3.0", "2", "newest", "2.19; rm", "-r x"])
+def test_an_ansible_core_that_is_not_supported_is_refused_with_those_that_are(version: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        requirements_of(version)
+    assert "from 2.14 to 2.21" in refused.value.mend
