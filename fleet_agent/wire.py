@@ -36,6 +36,10 @@ ROUTE_HOOK_FORGE: Final = "/hook/{forge}"
 # Which wizard sends: it chooses the pair's key that the signature is made with.
 HEADER_FROM: Final = "fleet-from"
 
+# Below /var/lib, /etc and /run/fleet-agent these lie beside what is named after wizards. systemd
+# would give a wizard's daemon the directory of its name: with "node" the journals that root trusts.
+TAKEN_NAMES: Final = frozenset(("node", "hook", "testing"))
+
 BROADCAST: Final = "*"
 CAPABILITY_PREFIX: Final = "capability:"
 

@@ -132,6 +132,10 @@ def hints(layout: Layout, wanted: Manifest) -> tuple[str, ...]:
         if absent:
             found.append(f"will be made: {', '.join(absent)}")
     for wizard in wanted.wizards:
+        if wizard.user == "root":
+            found.append(
+                f"{wizard.name}: its agent is root, so nothing on this node is safe from it"
+            )
         found += [
             f"{wizard.name}: {file.place} has mode {file.mode:04o}, so its user can't read it"
             for file in wizard.files

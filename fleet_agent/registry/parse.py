@@ -102,7 +102,7 @@ def _entries(fields: Fields, common: Mapping[str, float]) -> list[Entry] | None:
         return None
     found = []
     for name, one in wizards:
-        one.judged(rules.name, name)
+        one.judged(rules.wizard, name)
         entry = read_entry(name, one, common)
         if entry is not None:
             found.append(entry)

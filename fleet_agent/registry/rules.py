@@ -10,6 +10,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
+from fleet_agent.wire import TAKEN_NAMES
 from fleet_agent.yamlfile.spot import Wrong
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,28}\Z")
@@ -46,6 +47,13 @@ def name(text: str) -> str:
             f"{text!r} is no name", "a letter, then letters, digits, dashes: [a-z][a-z0-9-]{0,28}"
         )
     return text
+
+
+def wizard(text: str) -> str:
+    """The name of a wizard: one whose directories are its own."""
+    if text in TAKEN_NAMES:
+        raise Wrong(f"{text!r} is a directory of fleet-agent's own", "choose another name")
+    return name(text)
 
 
 def address(text: str) -> str:
@@ -169,8 +177,8 @@ def user(text: str) -> str:
 
 
 def is_our_account(text: str) -> bool:
-    """Whether an account is one that fleet-agent makes for itself."""
-    return text.startswith("fa-") or text in {"fleet-deploy", "fleet-agent"}
+    """Whether an account is one that fleet-agent makes for itself; "fleet" may do all as root."""
+    return text.startswith("fa-") or text in {"fleet", "fleet-deploy", "fleet-agent"}
 
 
 def ssh_user(text: str) -> str:

@@ -22,6 +22,7 @@ def check_together(entries: Sequence[Entry], hook_port: int) -> None:
             by_node.setdefault(entry.wizard.host, []).append(entry)
     for neighbours in by_node.values():
         _places(neighbours)
+        _accounts(neighbours)
         if len(neighbours) > 1:
             _ways_in(neighbours)
 
@@ -107,6 +108,15 @@ def _placed_by(entry: Entry) -> list[tuple[str, str]]:
     if soul is not None and soul.place is not None:
         places.insert(0, ("soul.place", soul.place))
     return places
+
+
+def _accounts(neighbours: Sequence[Entry]) -> None:
+    """No agent has the account that deploys log in to: that one may do all as root."""
+    logged_in = {entry.wizard.ssh.user for entry in neighbours} - {None, "root"}
+    for entry in neighbours:
+        if entry.wizard.user in logged_in:
+            what = f"{entry.wizard.user} is also who logs in here to deploy, as good as root"
+            entry.fields.wrong("user", what, "give the agent an account of its own")
 
 
 def _ways_in(neighbours: Sequence[Entry]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
-from fleet_agent.wire import HOOK_PORT
+from fleet_agent.wire import HOOK_PORT, TAKEN_NAMES
 
 VERSION: Final = 1
 ID_LENGTH: Final = 20
@@ -226,7 +226,7 @@ def _hook(value: object, where: str) -> int:
 
 
 def _wizard(name: str, data: object) -> WizardInputs:
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name in TAKEN_NAMES:
         raise ManifestError("is no wizard's name", where=repr(name))
     item = _object(data, name)
     listen, units = _object(item["listen"], name), _object(item["units"], name)

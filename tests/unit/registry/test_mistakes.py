@@ -98,6 +98,9 @@ MISTAKES = [
      "w has the same address and port as the deploy hook of ezra"),
     # accounts and capabilities
     (entry("{host: h, user: Ezra}"), 3, "wizards.w.user", "'Ezra' is no user name"),
+    (entry("{host: h}", "node"), 3, "wizards.node", "is a directory of fleet-agent's own"),
+    (entry("{host: h}", "fleet"), 3, "wizards.fleet.user", "would be an account of fleet-agent"),
+    (entry("{host: h, user: me, ssh: {user: me}}"), 3, "wizards.w.user", "as good as root"),
     (entry("{host: h, user: fa-ezra}"), 3, "wizards.w.user", "is an account of fleet-agent"),
     (entry("{host: h, capabilities: a}"), 3, "wizards.w.capabilities", "must be a list, is 'a'"),
     (entry("{host: h, capabilities: [a, a]}"), 3, "wizards.w.capabilities[1]", "is here twice"),

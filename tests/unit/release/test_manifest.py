@@ -83,3 +83,12 @@ def test_a_missing_key_is_said(key: str) -> None:
 def test_what_is_no_manifest_is_refused(data: object) -> None:
     with pytest.raises(ManifestError):
         from_json(data)
+
+
+@pytest.mark.parametrize("name", ["node", "hook", "testing", "../x", "Ezra"])
+def test_no_wizard_has_a_name_whose_directories_are_not_its_own(name: str) -> None:
+    data = sample()
+    (wizard,) = data["wizards"].values()
+    data["wizards"] = {name: wizard}
+    with pytest.raises(ManifestError, match="no wizard's name"):
+        from_json(data)
