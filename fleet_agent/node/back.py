@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from fleet_agent.errors import FleetError, NodeError
@@ -90,11 +90,19 @@ def restore_release(act: Act) -> Outcome:
     act.step(steps.CURRENT_RESTORED)
     others = [item for item in baseline.places if not _is_unit(item.place)]
     restored = saved.restore(layout, act.spec.nonce, others)
+    _say(act, restored.problems)
     act.step(steps.PLACES_RESTORED)
     return Outcome(
-        changed=now != baseline.release or bool(restored),
-        evidence={"release": baseline.release, "restored": list(restored)},
+        changed=now != baseline.release or bool(restored.places),
+        evidence={"release": baseline.release, "restored": list(restored.places)},
+        notes=restored.problems,
     )
+
+
+def _say(act: Act, problems: Iterable[str]) -> None:
+    """Log what could not be put back. It is no end: units must come back all the same."""
+    for problem in problems:
+        act.log.say(problem)
 
 
 def restore_units(act: Act, *, booting: bool = False) -> Outcome:
@@ -113,20 +121,20 @@ def restore_units(act: Act, *, booting: bool = False) -> Outcome:
         item for item in baseline.places if _is_unit(item.place) and not guard.belongs_to(item)
     ]
     restored = saved.restore(layout, act.spec.nonce, files)
-    where = Places(layout.root, unprivileged=layout.unprivileged)
-    for directory in baseline.directories:
-        where.remove_directory(directory)
+    _say(act, restored.problems)
+    saved.remove_directories(layout, baseline.directories)
     work.enable()
     act.step(steps.UNITS_RESTORED)
     restarted = work.start()
     act.step(steps.UNITS_RESTARTED)
     return Outcome(
-        changed=bool(restored) or bool(restarted) or bool(work.stopped),
+        changed=bool(restored.places) or bool(restarted) or bool(work.stopped),
         evidence={
-            "restored": list(restored),
+            "restored": list(restored.places),
             "stopped": [ref.key for ref in work.stopped],
             "restarted": [ref.key for ref in restarted],
         },
+        notes=restored.problems,
     )
 
 
@@ -230,7 +238,7 @@ def _problem(work: Callable[[], Outcome]) -> str:
     """What went wrong with ``work``, empty if nothing did."""
     try:
         work()
-    except FleetError as error:
+    except (FleetError, OSError) as error:
         return str(error)
     return ""
 
@@ -240,6 +248,7 @@ def own_at_boot(act: Act, journal: Journal) -> None:
     mine = _taken_over(act, journal)
     restore_release(mine)
     restore_units(mine, booting=True)
+    _places_as_they_were(mine, saved.load(act.layout, journal.nonce))
     _close(mine, journal, "at boot, not verified")
 
 

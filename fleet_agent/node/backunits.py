@@ -13,7 +13,7 @@ from fleet_agent.errors import FleetError
 from fleet_agent.node import present
 from fleet_agent.node.act import Act
 from fleet_agent.node.desired import PIPELINE, RECOVER, is_ours
-from fleet_agent.node.place import Places
+from fleet_agent.node.place import PlaceError, Places
 from fleet_agent.node.present import Record
 from fleet_agent.node.saved import Baseline, SavedUnit
 from fleet_agent.node.units import Ref, State
@@ -97,14 +97,21 @@ class Work:
 
     def _has_lost_its_soul(self, ref: Ref, now: State) -> bool:
         """Whether a daemon's soul was put back after its start: it would look past it."""
-        manifest, layout = self._baseline.manifest, self._act.layout
-        where = Places(layout.root, unprivileged=layout.unprivileged)
+        manifest = self._baseline.manifest
         booted = time.time() - time.monotonic()
         return any(
-            where.look(wizard.soul.place).changed > booted + now.started
+            self._changed(wizard.soul.place) > booted + now.started
             for wizard in (() if manifest is None else manifest.wizards)
             if wizard.daemon == ref.unit and wizard.soul is not None and wizard.soul.place
         )
+
+    def _changed(self, place: str) -> float:
+        """When somebody last wrote at ``place``; now where its own user has spoilt the way."""
+        layout = self._act.layout
+        try:
+            return Places(layout.root, unprivileged=layout.unprivileged).look(place).changed
+        except PlaceError:
+            return time.time()
 
     def _start_all(self, again: list[Ref], go_on: list[Ref]) -> FleetError | None:
         units = self._act.units

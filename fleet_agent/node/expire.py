@@ -61,8 +61,8 @@ def _expire(layout: Layout, nonce: str) -> bool | None:
         act = work.of_journal(layout, book, journal, log)
         try:
             back.own(act, book.of(nonce) or journal)
-        except FleetError as error:
-            log.say(f"way back, try {attempt} of {_TRIES}: {error}")
+        except Exception as error:  # noqa: BLE001 (whatever it is, the node must try again)
+            log.say(f"way back, try {attempt} of {_TRIES}: {_told(error)}")
             if attempt < _TRIES:
                 time.sleep(_PAUSE_SECONDS)
             continue
@@ -71,3 +71,7 @@ def _expire(layout: Layout, nonce: str) -> bool | None:
         return True
     log.say("this node could not put itself back whole; it tries again at its next boot")
     return False
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, FleetError) else f"{type(error).__name__}: {error}"

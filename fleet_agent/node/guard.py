@@ -35,5 +35,5 @@ def dismiss(act: Act, baseline: Baseline) -> None:
     was = next((unit for unit in baseline.units if unit.ref == _UNIT), None)
     if was is not None and not was.enabled and act.units.show([_UNIT])[_UNIT].enabled:
         act.units.disable([_UNIT])
-    if saved.restore(act.layout, act.spec.nonce, files):
+    if saved.restore(act.layout, act.spec.nonce, files).places:
         act.units.daemon_reload()

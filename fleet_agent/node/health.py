@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -42,22 +43,32 @@ class Answer(NamedTuple):
 
 
 def ask(path: str, seconds: float = ASK_SECONDS) -> Answer:
-    """Ask the daemon behind the socket ``path``; an answer says also why there is none."""
+    """Ask the daemon behind the socket ``path``; an answer says also why there is none.
+
+    It must be whole within ``seconds``: whoever has the daemon's account may answer for ever.
+    """
     request = f"GET {ROUTE_HEALTH} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(seconds)
             line.connect(path)
             line.sendall(request.encode())
-            data = _all(line)
+            data = _all(line, time.monotonic() + seconds)
     except OSError as error:
         return Answer(why=f"no answer on {path}: {error.strerror or error}")
     return read(data)
 
 
-def _all(line: socket.socket) -> bytes:
+def _all(line: socket.socket, deadline: float) -> bytes:
     parts, size = [], 0
-    while size < _MOST_BYTES and (part := line.recv(65536)):
+    while size < _MOST_BYTES:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer does not end")
+        line.settimeout(left)
+        part = line.recv(65536)
+        if not part:
+            break
         parts.append(part)
         size += len(part)
     return b"".join(parts)
@@ -71,7 +82,7 @@ def read(data: bytes) -> Answer:
         return Answer(why="what answered speaks no HTTP")
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         code = words[1].decode("ascii", "replace")
         return Answer(why=f"answered {code} with no JSON: not our daemon?")
     if not isinstance(said, dict):

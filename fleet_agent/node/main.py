@@ -78,7 +78,7 @@ def _layout_here(layout: Layout) -> Layout:
 def _by_itself(verb: str, act: Any) -> int:
     try:
         return EXIT_DONE if act() else EXIT_FAILED
-    except FleetError as error:
+    except (FleetError, OSError) as error:
         Log(f"fleet-agent {verb}").say(str(error))
         return EXIT_FAILED
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from fleet_agent.errors import NodeError
+from fleet_agent.limits import BY_NAME
 
 ABSENT: Final = "absent"
 FILE: Final = "file"
@@ -23,7 +24,10 @@ DIRECTORY: Final = "directory"
 OTHER: Final = "other"
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Larger than any file that a release places: its content is nobody's business here.
+_MOST_BYTES: Final = int(BY_NAME["deploy_file_bytes"].high)
 _LINKS: Final = 16
+_TRIES: Final = 16
 _CHUNK: Final = 1 << 16
 _NO_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _KINDS: Final = ((stat.S_ISREG, FILE), (stat.S_ISLNK, LINK), (stat.S_ISDIR, DIRECTORY))
@@ -38,6 +42,8 @@ class PlaceError(NodeError):
 class Found(NamedTuple):
     """What lies at a place: ``target`` of a link, ``sha256`` of a file, else empty.
 
+    The digest of a file larger than any that a release places is empty, too: to read it could
+    take for ever, and whoever owns the directory decides how large it is.
     ``changed`` is the Unix time at which it was last written, moved there or given away.
     """
 
@@ -62,11 +68,16 @@ class Owner(NamedTuple):
 
 
 class Places:
-    """The places of one node below ``root``. ``unprivileged``: owners are left as they come."""
+    """The places of one node below ``root``. ``unprivileged``: owners are left as they come.
 
-    def __init__(self, root: str, *, unprivileged: bool = False) -> None:
+    ``clearing``: what a user put in the way of a file is moved aside, beside it. For the way back,
+    which must not end because somebody made a directory of a file.
+    """
+
+    def __init__(self, root: str, *, unprivileged: bool = False, clearing: bool = False) -> None:
         self._root = root
         self._unprivileged = unprivileged
+        self._clearing = clearing
 
     def look(self, path: str) -> Found:
         """What lies at ``path``, a file with its digest. Raises PlaceError."""
@@ -102,7 +113,7 @@ class Places:
         lies there or on an unsafe way.
         """
         with self._parent(path, make=True) as (directory, name):
-            _refuse_directory(directory, name, path)
+            self._make_room(directory, name, path)
             beside = f".fleet-agent.{os.urandom(8).hex()}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             handle = os.open(beside, flags, 0o600, dir_fd=directory)
@@ -120,15 +131,17 @@ class Places:
                 raise
             os.fsync(directory)
 
-    def link(self, path: str, target: str, owner: Owner | None) -> None:
-        """Let ``path`` be a symbolic link to ``target``, atomically."""
+    def link(self, path: str, target: str) -> None:
+        """Let ``path`` be a symbolic link to ``target``, atomically.
+
+        It stays ours: nobody asks whose a link is, and whoever owns the directory could have put
+        something else into its place before it is given away.
+        """
         with self._parent(path, make=True) as (directory, name):
-            _refuse_directory(directory, name, path)
+            self._make_room(directory, name, path)
             beside = f".fleet-agent.{os.urandom(8).hex()}"
             os.symlink(target, beside, dir_fd=directory)
             try:
-                if owner is not None and not self._unprivileged:
-                    os.chown(beside, owner.uid, owner.gid, dir_fd=directory, follow_symlinks=False)
                 os.rename(beside, name, src_dir_fd=directory, dst_dir_fd=directory)
             except BaseException:
                 _discard(directory, beside)
@@ -140,7 +153,7 @@ class Places:
         with self._parent(path) as (directory, name):
             if directory < 0:
                 return False
-            _refuse_directory(directory, name, path)
+            self._make_room(directory, name, path)
             try:
                 os.unlink(name, dir_fd=directory)
             except FileNotFoundError:
@@ -170,6 +183,22 @@ class Places:
             above = os.path.dirname(above)
         return tuple(missing)
 
+    def _make_room(self, directory: int, name: str, path: str) -> None:
+        """Let a file, a link or nothing lie there. Raises PlaceError where something else does."""
+        for _ in range(_TRIES):
+            try:
+                seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:
+                return
+            if stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode):
+                return
+            if not self._clearing:
+                break
+            _set_aside(directory, name)
+        raise PlaceError(
+            "is no file", where=path, mend="move away what lies there, or name another place"
+        )
+
     @contextmanager
     def _parent(self, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
         """The open directory that holds ``path``, and the last part of it.
@@ -179,7 +208,7 @@ class Places:
         parts = [part for part in path.split("/") if part]
         if not path.startswith("/") or not parts or ".." in parts or "." in parts:
             raise PlaceError("is no plain absolute path", where=path)
-        walk = _Walk(self._root, path, make=make, give=not self._unprivileged)
+        walk = _Walk(self._root, path, make, not self._unprivileged, self._clearing)
         try:
             yield (walk.handle if walk.down(parts[:-1]) else -1), parts[-1]
         finally:
@@ -189,8 +218,9 @@ class Places:
 class _Walk:
     """The way down to a place: one open directory at a time."""
 
-    def __init__(self, root: str, path: str, *, make: bool, give: bool) -> None:
+    def __init__(self, root: str, path: str, make: bool, give: bool, clearing: bool) -> None:
         self._root, self._path, self._make, self._give = root, path, make, give
+        self._clearing = clearing
         self.handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -212,11 +242,20 @@ class _Walk:
                 if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                     raise PlaceError(f"{name!r}: {error.strerror}", where=self._path) from error
                 links += 1
-                left = self._around(name, links) + left
+                left = self._around_or_aside(name, links) + left
                 continue
             os.close(self.handle)
             self.handle = following
         return True
+
+    def _around_or_aside(self, name: str, links: int) -> list[str]:
+        try:
+            return self._around(name, links)
+        except PlaceError:
+            if not self._clearing or links > _LINKS:
+                raise
+        _set_aside(self.handle, name)
+        return [name]
 
     def _around(self, name: str, links: int) -> list[str]:
         """The parts that a link stands for, if only root can have put it there."""
@@ -246,7 +285,11 @@ class _Walk:
 
     def _made(self, name: str) -> int:
         """A new directory, which belongs to whom the one above it belongs."""
-        os.mkdir(name, 0o755, dir_fd=self.handle)
+        try:
+            os.mkdir(name, 0o755, dir_fd=self.handle)
+        except FileExistsError:
+            raise PlaceError(f"{name!r} on the way changed while we looked", where=self._path) \
+                from None  # fmt: skip
         made = os.open(name, _DIRECTORY, dir_fd=self.handle)
         above, seen = os.fstat(self.handle), os.fstat(made)
         if self._give and (above.st_uid, above.st_gid) != (seen.st_uid, seen.st_gid):
@@ -264,15 +307,13 @@ def _group_is_root(seen: os.stat_result) -> bool:
     return seen.st_gid == 0 and not seen.st_mode & stat.S_IWOTH
 
 
-def _refuse_directory(directory: int, name: str, path: str) -> None:
+def _set_aside(directory: int, name: str) -> None:
+    """Give what lies there another name in its own directory; nothing of it is lost."""
     try:
-        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        aside = f".fleet-agent.aside.{os.urandom(8).hex()}"
+        os.rename(name, aside, src_dir_fd=directory, dst_dir_fd=directory)
     except FileNotFoundError:
         return
-    if not (stat.S_ISREG(seen.st_mode) or stat.S_ISLNK(seen.st_mode)):
-        raise PlaceError(
-            "is no file", where=path, mend="move away what lies there, or name another place"
-        )
 
 
 def _discard(directory: int, name: str) -> None:
@@ -312,11 +353,11 @@ class _File(NamedTuple):
 
 def _file_at(directory: int, name: str, path: str) -> Found:
     with _opened(directory, name, path) as source:
-        content = hashlib.sha256()
-        while part := os.read(source.handle, _CHUNK):
+        seen, content, left = source.seen, hashlib.sha256(), _MOST_BYTES
+        # By what is read, not by its size: it may grow while we read.
+        while left >= 0 and (part := os.read(source.handle, _CHUNK)):
             content.update(part)
-        seen = source.seen
+            left -= len(part)
+    sha256 = content.hexdigest() if left >= 0 else ""
     mode = stat.S_IMODE(seen.st_mode)
-    return Found(
-        FILE, mode, seen.st_uid, seen.st_gid, seen.st_size, content.hexdigest(), "", seen.st_ctime
-    )
+    return Found(FILE, mode, seen.st_uid, seen.st_gid, seen.st_size, sha256, "", seen.st_ctime)

@@ -5,16 +5,26 @@ Written once, fsynced, before anything changes; read by the way back. Copies of 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from fleet_agent.errors import NodeError
+from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.node import durable
 from fleet_agent.node.desired import PIPELINE
 from fleet_agent.node.layout import Layout
-from fleet_agent.node.place import ABSENT, FILE, LINK, Found, Owner, Places
+from fleet_agent.node.place import (
+    ABSENT,
+    FILE,
+    LINK,
+    Found,
+    Owner,
+    PlaceError,
+    Places,
+)
 from fleet_agent.node.present import Present, Record
 from fleet_agent.node.units import Ref, State, ref
 from fleet_agent.release import manifest as manifests
@@ -84,7 +94,11 @@ def save(
                 )
             if found.kind == FILE:
                 copy = str(number)
-                durable.write(f"{directory}/files/{copy}", where.read(place, most))
+                data = where.read(place, most)
+                if hashlib.sha256(data).hexdigest() != found.sha256:
+                    # What is put back gets the owner that was seen, so it must be what was seen.
+                    raise NodeError("changed while it was copied", where=place)
+                durable.write(f"{directory}/files/{copy}", data)
             missing.update(dict.fromkeys(where.missing_directories(place)))
         places.append(SavedPlace(place, found, copy))
     baseline = Baseline(
@@ -168,34 +182,62 @@ def _to_json(baseline: Baseline) -> dict[str, Any]:
     }
 
 
-def restore(layout: Layout, nonce: str, saved: Iterable[SavedPlace]) -> tuple[str, ...]:
-    """Let there lie what lay there; returns the places that had to be changed.
+class Restored(NamedTuple):
+    """The places that had to be changed, and a sentence for each that could not be."""
 
-    Raises NodeError where somebody else has changed a file that this run did not copy.
+    places: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def restore(layout: Layout, nonce: str, saved: Iterable[SavedPlace]) -> Restored:
+    """Let there lie what lay there. One place that can't be put back keeps no other from it.
+
+    Many are a wizard's own to spoil, and the others of its node must not suffer from that; who
+    looks whether all is back will find it.
     """
-    where = Places(layout.root, unprivileged=layout.unprivileged)
     restored: list[str] = []
+    problems: list[str] = []
     for item in saved:
-        now = where.look(item.place)
-        if same(now, item.found, any_owner=layout.unprivileged):
-            continue
-        _restore_one(layout, nonce, where, item)
-        restored.append(item.place)
-    return tuple(restored)
+        try:
+            if _restore_one(layout, nonce, item):
+                restored.append(item.place)
+        except (FleetError, OSError) as error:
+            problems.append(f"{item.place} could not be put back: {error}")
+    return Restored(tuple(restored), tuple(problems))
 
 
-def _restore_one(layout: Layout, nonce: str, where: Places, item: SavedPlace) -> None:
+def _restore_one(layout: Layout, nonce: str, item: SavedPlace) -> bool:
+    """Whether there was something to be changed."""
+    if _lies_there(layout, item):
+        return False
+    where = Places(layout.root, unprivileged=layout.unprivileged, clearing=True)
     found = item.found
-    owner = Owner(found.uid, found.gid)
     if found.kind == ABSENT:
         where.remove(item.place)
     elif found.kind == LINK:
-        where.link(item.place, found.target, owner)
+        where.link(item.place, found.target)
     elif item.copy:
         with open(f"{layout.saved(nonce)}/files/{item.copy}", "rb") as source:
-            where.write(item.place, source.read(), found.mode & _MODES, owner)
+            where.write(item.place, source.read(), found.mode & _MODES, Owner(found.uid, found.gid))
     else:
         raise NodeError("was changed by somebody else, and there is no copy", where=item.place)
+    return True
+
+
+def _lies_there(layout: Layout, item: SavedPlace) -> bool:
+    where = Places(layout.root, unprivileged=layout.unprivileged)
+    try:
+        return same(where.look(item.place), item.found, any_owner=layout.unprivileged)
+    except PlaceError:
+        return False  # somebody has changed the way to it
+
+
+def remove_directories(layout: Layout, made: Iterable[str]) -> None:
+    """Remove those of the directories ``made`` that are empty; what somebody spoiled stays."""
+    where = Places(layout.root, unprivileged=layout.unprivileged)
+    for directory in made:
+        with suppress(PlaceError):
+            where.remove_directory(directory)
 
 
 def same(now: Found, before: Found, *, any_owner: bool = False) -> bool:
@@ -204,9 +246,11 @@ def same(now: Found, before: Found, *, any_owner: bool = False) -> bool:
         return now.kind == before.kind
     if now.sha256 != before.sha256 or now.target != before.target:
         return False
+    if now.kind == LINK:
+        return True
     if not any_owner and (now.uid, now.gid) != (before.uid, before.gid):
         return False
-    return now.kind == LINK or now.mode & _MODES == before.mode & _MODES
+    return now.mode & _MODES == before.mode & _MODES
 
 
 def releases(layout: Layout) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -86,3 +86,30 @@ def test_nobody_there_and_nobody_speaking_are_told(tmp_path: Path) -> None:
         silent.bind(str(tmp_path / "s"))
         silent.listen()
         assert "no answer" in health.ask(str(tmp_path / "s"), 0.05).why
+
+
+def test_an_answer_that_does_not_end_is_none(tmp_path: Path) -> None:
+    over = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+
+        def trickle() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                while not over.wait(0.02):
+                    connection.sendall(b" ")
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        answer = health.ask(str(tmp_path / "s"), 0.3)
+        over.set()
+        thread.join()
+    assert answer.why.startswith("no answer")
+    assert answer.body is None
+
+
+def test_an_answer_nested_beyond_measure_is_none() -> None:
+    answer = health.read(b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 200_000)
+    assert "no JSON" in answer.why

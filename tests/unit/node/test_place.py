@@ -90,7 +90,7 @@ def test_a_link_on_the_way_in_a_users_directory_is_refused(places: Places, root:
         lambda: places.remove("/home/ezra/.hermes/passwd"),
         lambda: places.look("/home/ezra/.hermes/shadow"),
         lambda: places.read("/home/ezra/.hermes/shadow", 100),
-        lambda: places.link("/home/ezra/.hermes/x", "y", None),
+        lambda: places.link("/home/ezra/.hermes/x", "y"),
         lambda: places.remove_directory("/home/ezra/.hermes/x"),
     ):
         with pytest.raises(PlaceError, match="link"):
@@ -160,6 +160,46 @@ def test_only_an_empty_directory_is_removed(places: Places, root: Path) -> None:
     assert not places.remove("/a/b/c")
     assert places.remove_directory("/a/b")
     assert places.look("/a/b").kind == ABSENT
+
+
+def test_a_file_without_end_is_not_read_to_its_end(places: Places, root: Path) -> None:
+    with open(root / "sparse", "wb") as made:
+        made.truncate(1 << 40)
+    found = places.look("/sparse")
+    assert (found.kind, found.size, found.sha256) == (FILE, 1 << 40, "")
+
+
+def test_the_way_back_moves_aside_what_lies_where_a_file_was(places: Places, root: Path) -> None:
+    clearing = Places(str(root), unprivileged=os.geteuid() != 0, clearing=True)
+    home = theirs(root / "home/ezra")
+    (home / "a").mkdir()
+    (home / "a/kept").write_text("theirs")
+    os.mkfifo(home / "b")
+    (home / "c").mkdir()
+    clearing.write("/home/ezra/a", b"x", 0o644, None)
+    clearing.link("/home/ezra/b", "a")
+    clearing.remove("/home/ezra/c")
+    assert (home / "a").read_bytes() == b"x"
+    assert os.readlink(home / "b") == "a"
+    assert not (home / "c").exists()
+    aside = [name for name in os.listdir(home) if name.startswith(".fleet-agent.aside.")]
+    assert len(aside) == 3
+    assert any((home / name / "kept").exists() for name in aside)
+
+
+def test_the_way_back_makes_its_way_anew_where_a_link_leads_elsewhere(
+    places: Places, root: Path
+) -> None:
+    clearing = Places(str(root), unprivileged=os.geteuid() != 0, clearing=True)
+    home = theirs(root / "home/ezra")
+    (root / "etc").mkdir()
+    (home / ".hermes").symlink_to("/etc")
+    (home / "deep").write_text("a file")
+    clearing.write("/home/ezra/.hermes/config.yaml", b"x", 0o644, None)
+    clearing.write("/home/ezra/deep/er/config.yaml", b"y", 0o644, None)
+    assert (home / ".hermes/config.yaml").read_bytes() == b"x"
+    assert (home / "deep/er/config.yaml").read_bytes() == b"y"
+    assert os.listdir(root / "etc") == []
 
 
 @AS_ROOT
