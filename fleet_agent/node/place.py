@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 from fleet_agent.errors import NodeError
@@ -173,6 +173,21 @@ class Places:
                 return False
             os.fsync(directory)
             return True
+
+    @contextmanager
+    def directory(self, path: str) -> Iterator[int]:
+        """The open directory ``path``, -1 where none lies there. Raises PlaceError."""
+        with self._parent(path) as (above, name):
+            handle = -1
+            if above >= 0:
+                # For a link Linux says ENOTDIR with these flags together.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    handle = os.open(name, _DIRECTORY, dir_fd=above)
+            try:
+                yield handle
+            finally:
+                if handle >= 0:
+                    os.close(handle)
 
     def missing_directories(self, path: str) -> tuple[str, ...]:
         """The directories above ``path`` that are not there, the deepest first."""

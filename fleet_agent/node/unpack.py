@@ -34,18 +34,26 @@ def unpack(
     for leftover in (building, final):
         if os.path.lexists(leftover):
             shutil.rmtree(leftover)
+    try:
+        _build(building, manifest, contents, before and layout.release(before))
+    except BaseException:
+        # The disk may be full of it, and the way back has to write.
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+    os.rename(building, final)
+    durable.sync_directory(layout.releases)
+    return True
+
+
+def _build(building: str, manifest: Manifest, contents: Contents, old: str | None) -> None:
     os.mkdir(building, 0o755)
     for directory in sorted(_directories(manifest)):
         os.mkdir(f"{building}/{directory}", 0o755)
     for entry in manifest.files:
         _bring(building, entry, contents)
     _write(f"{building}/{_MANIFEST}", manifests.canonical(manifests.to_json(manifest)), 0o644)
-    old = None if before is None else layout.release(before)
     bytecode.compile_release(building, manifest, old)
     sync_all(building)
-    os.rename(building, final)
-    durable.sync_directory(layout.releases)
-    return True
 
 
 def is_whole(layout: Layout, manifest: Manifest) -> bool:
