@@ -16,6 +16,7 @@ from fleet_agent.deploy.plan import FORWARD, NodePlan, Plan, operator_tasks
 
 EVENTS_FD_VARIABLE: Final = "FLEET_AGENT_EVENTS_FD"
 PLAYBOOKS_VARIABLE: Final = "FLEET_AGENT_PLAYBOOKS"
+GROUP_VARS: Final = "group_vars"
 _CONTROL_PERSIST: Final = "60s"
 # Variables of fleet-deploy's own environment that Ansible may see. Everything else, an
 # ANSIBLE_* of whoever started us included, stays outside.
@@ -191,8 +192,15 @@ def argv(ways: Ways, plan: Plan, inventory_path: str, variables_path: str) -> li
 def write_inputs(
     ways: Ways, plan: Plan, plan_path: str, only: frozenset[str] | None = None
 ) -> tuple[str, str]:
-    """Write configuration, inventory and variables for the run; returns the last two paths."""
+    """Write configuration, inventory and variables for the run; returns the last two paths.
+
+    Ansible looks for ``group_vars`` beside the inventory, so that is where the tree's are linked.
+    """
     directory = plan.directory
+    theirs = os.path.join(plan.tree, GROUP_VARS)
+    here = os.path.join(directory, GROUP_VARS)
+    if os.path.isdir(theirs) and not os.path.islink(theirs) and not os.path.lexists(here):
+        os.symlink(theirs, here)
     _write(os.path.join(directory, "ansible.cfg"), configuration(ways, plan))
     inventory_path = os.path.join(directory, f"inventory-{plan.mode}.yml")
     _write(inventory_path, json.dumps(inventory(ways, plan, only), indent=1))

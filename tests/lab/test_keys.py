@@ -219,9 +219,21 @@ def test_a_token_speaks_as_one_from_elsewhere_until_it_is_revoked(fleet: Fleet) 
     assert post("ezra", "alexander") == 401
 
 
-def test_a_secret_file_is_the_agent_s_alone_and_restarts_it_once(fleet: Fleet) -> None:
-    place, first, second = "/srv/allegro/api-key", "sk-lab-first\n", "sk-lab-second\n"
-    was = fleet.nodes["allegro"].pid(content.unit_of("allegro"))
+VAULT = "/var/lib/fleet-deploy/vault-password"
+
+
+def vaulted(fleet: Fleet, value: str) -> str:
+    """A variables file whose value only the orchestrator can read."""
+    argv = ["/opt/fleet-agent/venv/bin/ansible-vault", "encrypt_string", "--vault-password-file",
+            VAULT, "--name", "lab_key", value]  # fmt: skip
+    return fleet.orchestrator.run(["env", "HOME=/root", "LC_ALL=C.UTF-8", *argv]).stdout
+
+
+def test_a_vaulted_secret_is_the_agent_s_alone_and_restarts_it_once(fleet: Fleet) -> None:
+    place, first, second = "/srv/allegro/api-key", "sk-lab-first", "sk-lab-second"
+    node, was = fleet.nodes["allegro"], fleet.nodes["allegro"].pid(content.unit_of("allegro"))
+    fleet.orchestrator.put(VAULT, "a vault password\n", "0600")
+    fleet.orchestrator.run(["chown", "fleet-deploy:", VAULT])
 
     def without(registry: Registry) -> None:
         entry = registry["wizards"]["allegro"]
@@ -229,21 +241,22 @@ def test_a_secret_file_is_the_agent_s_alone_and_restarts_it_once(fleet: Fleet) -
 
     def edit(registry: Registry) -> None:
         without(registry)
-        secret = {"source": "agents/key", "place": place, "mode": "0600", "secret": True}
+        secret = {"source": "agents/key.j2", "place": place, "mode": "0600", "secret": True}
         registry["wizards"]["allegro"]["files"].append(secret)
 
     pids = {was}
-    node = fleet.nodes["allegro"]
-    for text in (first, second):
-        record = fleet.push({"agents/key": text}, edit)
+    for secret in (first, second):
+        files = {"agents/key.j2": "{{ lab_key }}\n", "group_vars/nodes.yml": vaulted(fleet, secret)}
+        record = fleet.push(files, edit)
         assert record.state == "verified", record
-        assert text.strip() not in json.dumps(record.raw)
-        assert node.read(place) == text
+        assert node.read(place) == secret + "\n"
         assert node.run(["stat", "-c", "%a %U:%G", place]).stdout == "600 allegro:allegro\n"
         pids.add(node.pid(content.unit_of("allegro")))
-        left = node.run(["grep", "-rlF", text.strip(), "/opt", "/var/lib"], check=False)
-        assert left.stdout == ""
+        for machine in fleet.lab.nodes:
+            left = machine.run(["grep", "-rlF", secret, "/opt", "/var/lib"], check=False)
+            assert left.stdout == "", machine.name
     assert len(pids) == 3, "once for each content"
     for there in (True, False):  # a way back of the first could need it still
         assert fleet.push(edit=without).state == "verified"
         assert bool(node.run(["find", place], check=False).stdout) is there
+    fleet.orchestrator.run(["rm", VAULT])

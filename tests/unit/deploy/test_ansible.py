@@ -73,3 +73,13 @@ def test_a_dry_run_is_ansibles_own_check_with_diff(tmp_path: Path) -> None:
     command = ansible.argv(WAYS, replace(a_plan(tmp_path), check=True), "i", "v")
     assert command[-3:-1] == ["--check", "--diff"]
     assert "--check" not in ansible.argv(WAYS, a_plan(tmp_path), "i", "v")
+
+
+def test_variables_of_the_tree_are_found_beside_the_inventory(tmp_path: Path) -> None:
+    plan = a_plan(tmp_path)
+    theirs = Path(plan.tree) / "group_vars"
+    theirs.mkdir(parents=True)
+    (theirs / "nodes.yml").write_text("a: 1\n")
+    for _ in range(2):  # forward, and back
+        inventory, _ = ansible.write_inputs(WAYS, plan, "plan.json")
+    assert (Path(inventory).parent / "group_vars/nodes.yml").read_text() == "a: 1\n"
