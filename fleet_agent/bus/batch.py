@@ -17,6 +17,8 @@ from fleet_agent.signing import HEADER_TIMESTAMP
 
 _HEAD_DEPTH: Final = 3
 _STREAM_LENGTH: Final = 64
+# What every JSON reader holds exactly, and far below what a database row does.
+_LARGEST: Final = 2**53 - 1
 # What another registry than the sender's may refuse for now: daemons of two releases meet in a
 # deploy. 404: nobody is `to`, 421: another wizard is, 403: `from` is unknown.
 _SETTLING: Final = frozenset({401, 403, 404, 421})
@@ -95,7 +97,7 @@ def read_head(line: bytes) -> Head:
         raise _wrong("has a name that is none")
     before = head.after
     for number in (head.after, *head.numbers):
-        if type(number) is not int or number < 0:
+        if type(number) is not int or not 0 <= number <= _LARGEST:
             raise _wrong("has a number that is none")
     for number in head.numbers:
         if number <= before:
@@ -154,7 +156,7 @@ def _reason(problem: dict[str, Any], status: int) -> str:
 def _ahead(theirs: str | int, now: float) -> float:
     try:
         return now - (timestamp.parse(theirs) if isinstance(theirs, str) else theirs)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
 
 
