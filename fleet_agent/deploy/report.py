@@ -15,16 +15,22 @@ def as_text(diffs: Diffs, cause: str | None) -> str:
         f"# {host}\n{_unified(diff) or 'nothing would change'}" for host, diff in diffs.items()
     ]
     if cause:
-        parts.append(f"# would fail\n{cause}")
+        parts.append(f"# would fail\n{_shown(cause)}")
     return "\n\n".join(parts) + "\n"
 
 
-def as_markdown(diffs: Diffs, cause: str | None, *, commit: str, ref: str) -> str:
-    """The same, made for pasting: a summary line, then a folded diff a node."""
+def as_markdown(
+    diffs: Diffs, cause: str | None, *, commit: str, ref: str, more: Sequence[str] = ()
+) -> str:
+    """The same, made for pasting: a summary line, then a folded diff a node.
+
+    ``more`` are the sentences behind ``cause``, such as each mistake of a registry.
+    """
     changed = [host for host, diff in diffs.items() if diff]
     title = f"**fleet-agent**: `{ref}` at `{commit[:12]}` would "
     if cause:
-        head = title + f"fail: {cause}"
+        said = "\n".join([cause, *more])
+        head = f"{title}fail:\n\n{_fenced(said)}"
     elif changed:
         head = title + f"change {len(changed)} of {len(diffs)} nodes"
     else:
@@ -33,15 +39,18 @@ def as_markdown(diffs: Diffs, cause: str | None, *, commit: str, ref: str) -> st
 
 
 def _folded(host: str, diff: Sequence[Mapping[str, str]]) -> str:
-    text = _unified(diff)
-    fence = _FENCE
-    while fence in text:  # a soul may quote Markdown of its own
-        fence += "`"
     places = len(diff)
     return (
         f"<details><summary>{host}: {places} place{'s' if places != 1 else ''}</summary>\n\n"
-        f"{fence}diff\n{text}\n{fence}\n\n</details>\n"
+        f"{_fenced(_unified(diff), 'diff')}\n\n</details>\n"
     )
+
+
+def _fenced(text: str, kind: str = "") -> str:
+    fence = _FENCE
+    while fence in text:  # a soul may quote Markdown of its own
+        fence += "`"
+    return f"{fence}{kind}\n{_shown(text)}\n{fence}"
 
 
 def _unified(diff: Sequence[Mapping[str, str]]) -> str:
@@ -50,7 +59,15 @@ def _unified(diff: Sequence[Mapping[str, str]]) -> str:
 
 def _part(part: Mapping[str, str]) -> str:
     text = part.get("text", "").rstrip("\n")
-    return text or f"--- {part.get('path', '')}\n(changed)"
+    return _shown(text) or f"--- {part.get('path', '')}\n(changed)"
+
+
+def _shown(text: str) -> str:
+    """``text`` of a commit or a node without what would steer a terminal."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}"
+        for char in text
+    )
 
 
 def result_sentences(result: Mapping[str, Any]) -> list[str]:

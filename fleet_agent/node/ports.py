@@ -43,7 +43,7 @@ def check(wanted: Manifest, present: Present) -> None:
                 if not who.startswith(("unit fleet-agent@", "unit fleet-hook@")):
                     raise NodeError(
                         f"port {port} is held by {who}",
-                        where=f"{address}:{port}, which {name} is to listen on",
+                        where=f"{unitfile.stream(address, port)}, where {name} is to listen",
                         mend=_mend(wanted, name, port),
                     )
 

@@ -190,3 +190,17 @@ def test_a_full_disk_is_refused_before_anything_is_touched(fleet: Fleet) -> None
     record = fleet.push(edit=edit, label="no disk left")
     is_refused(fleet, before, record)
     assert "MiB" in record.reason
+
+
+def test_a_node_whose_sudo_asks_dns_is_refused_with_the_mend(fleet: Fleet) -> None:
+    before, node = fleet.looks(), fleet.lab["n2"]
+    hosts = node.read("/etc/hosts")
+    others = [line for line in hosts.splitlines() if node.name not in line.split()]
+    node.put("/etc/hosts", "\n".join(others) + "\n")
+    try:
+        record = fleet.push(wheels.another_version("slow-sudo"), label="sudo that asks DNS")
+    finally:
+        node.put("/etc/hosts", hosts)
+    is_refused(fleet, before, record)
+    assert record.cause["host"] == content.host_of(node), record
+    assert "/etc/hosts" in record.cause["mend"], record

@@ -79,11 +79,9 @@ def _show_check(client: Client, deploy: int, out: Output, *, markdown: bool) -> 
     if out.json:
         out.value({"deploy": row})
     elif markdown:
-        out.line(
-            report.as_markdown(
-                result.get("diffs") or {}, reason, commit=row["commit"] or "?", ref=row["ref"]
-            )
-        )
+        more = told.sentences(result) if failed else ()
+        diffs, commit = result.get("diffs") or {}, row["commit"] or "?"
+        out.line(report.as_markdown(diffs, reason, commit=commit, ref=row["ref"], more=more))
     else:
         out.line(report.as_text(result.get("diffs") or {}, reason).rstrip("\n"))
         for text in told.sentences(result) if failed else ():

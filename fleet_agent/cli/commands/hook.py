@@ -74,7 +74,8 @@ def _show(out: Output) -> int:
     from fleet_agent.setup.forms import hook_url, webhook_form
 
     registry = open_registry(choose(None))
-    host, rules = registry.orchestrator.listen.address, registry.deploy
+    # As others reach it: where it binds may be an address behind NAT.
+    host, rules = registry.orchestrator.host, registry.deploy
     lines = webhook_form(host, rules.hook_port, rules.tag, "")
     if out.json:
         out.value({"url": hook_url(host, rules.hook_port), "content_type": "application/json"})

@@ -69,6 +69,9 @@ def test_check_shows_and_deploys_nothing(served: Service, tagged: str) -> None:
     failing = run(served, "deploy", "--check")
     assert failing.returncode == 4
     assert "would fail" in failing.stdout and "refused by the stand-in" in failing.stdout
+    pasted = run(served, "deploy", "--check", "--markdown")
+    assert pasted.returncode == 4
+    assert "would fail:\n\n```\n" in pasted.stdout and "refused by the stand-in" in pasted.stdout
 
 
 def test_deploys_lists_shows_and_follows(
@@ -139,7 +142,8 @@ def test_hook_test_waits_and_says_what_came(served: Service, pushes: Pushes) -> 
 
 def test_hook_show_is_what_the_form_wants(served: Service, tmp_path: Path) -> None:
     (tmp_path / "fleet.yaml").write_text(
-        "wizards:\n  ezra: {host: 192.0.2.10, role: orchestrator}\ndeploy: {tag: LIVE}\n"
+        "wizards:\n  ezra: {host: 192.0.2.10, listen: {address: 10.0.0.10}, role: orchestrator}\n"
+        "deploy: {tag: LIVE}\n"
     )
     done = run(served, "hook", "show", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -24,6 +24,20 @@ def test_a_soul_that_quotes_markdown_does_not_end_the_fence() -> None:
     assert "````diff" in as_markdown(diff, None, commit="b" * 40, ref="PROD")
 
 
+def test_markdown_of_what_would_fail_has_every_mistake_in_a_fence() -> None:
+    more = ["cause: the registry has 2 mistakes", "  mistake: fleet.yaml:3 ```x", "  mistake: b"]
+    text = as_markdown({}, "the registry has 2 mistakes", commit="c" * 40, ref="main", more=more)
+    assert text.startswith("**fleet-agent**: `main` at `cccccccccccc` would fail:\n\n````\n")
+    assert "\n  mistake: fleet.yaml:3 ```x\n  mistake: b\n````" in text
+
+
+def test_what_a_file_holds_can_not_steer_the_terminal() -> None:
+    diff = {"h": [{"path": "soul", "text": "+\x1b[2Jgone\n+\ttab\x07"}]}
+    for text in (as_text(diff, "\x1b[31m"), as_markdown(diff, None, commit="d" * 40, ref="x")):
+        assert "\x1b" not in text and "\x07" not in text
+        assert "gone\n+\ttab" in text
+
+
 def test_the_cause_comes_before_the_way_back() -> None:
     result = {
         "cause": {"host": "a", "phase": "services", "what": "exit 203", "unit_log": ["boom"]},

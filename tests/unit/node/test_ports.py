@@ -42,7 +42,7 @@ def test_a_port_that_somebody_else_holds_is_refused_by_name() -> None:
         with pytest.raises(NodeError) as refused:
             ports.check(wanted, nothing)
     assert f"pid {os.getpid()}" in refused.value.what
-    assert "which ezra is to listen on" in refused.value.where
+    assert refused.value.where == f"127.0.0.1:{port}, where ezra is to listen"
 
 
 def test_a_port_that_our_own_socket_holds_is_ours() -> None:
