@@ -19,14 +19,16 @@ STATE = "/home/ezra/memories"
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path) -> Iterator[Layout]:
     (tmp_path / "home/ezra/memories").mkdir(parents=True)
-    return Layout(root=str(tmp_path), unprivileged=os.geteuid() != 0)
+    yield Layout(root=str(tmp_path), unprivileged=os.geteuid() != 0)
+    for folder in tmp_path.iterdir():  # too deep for who removes it later
+        snapshot.remove(str(folder))
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "home/ezra/memories"
+def state(layout: Layout) -> Path:
+    return Path(layout.at(STATE))
 
 
 def take(layout: Layout, nonce: str = NONCE, most_mib: int = 1) -> snapshot.Taken:
@@ -79,7 +81,6 @@ def test_folders_without_end_are_told_and_not_copied(
 ) -> None:
     nested(state, levels)
     taken = take(layout, most_mib=512)
-    snapshot.remove(str(state))
     assert taken.made == ()
     assert taken.notes == (f"ezra: {STATE} is nested deeper than 64 levels and was not copied",)
 
@@ -103,8 +104,6 @@ def test_copies_of_folders_that_grew_meanwhile_are_removed_in_their_turn(
         nested(Path(made), 1500)
         os.utime(Path(made).parents[1], (number, number))
     assert len(os.listdir(layout.snapshots)) == 3
-    for name in os.listdir(layout.snapshots):
-        snapshot.remove(f"{layout.snapshots}/{name}")
 
 
 @pytest.fixture
@@ -124,6 +123,7 @@ def restless(state: Path) -> Iterator[None]:
     yield
     over.set()
     worker.join()
+    assert not (state / "journal-0").exists(), "it worked to its end"
 
 
 @pytest.mark.usefixtures("restless")
