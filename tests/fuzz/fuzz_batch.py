@@ -30,7 +30,8 @@ ANSWERS = [
 ]
 TOKENS = [
     b"null", b"[]", b"{}", b"-1", b"1e999", b"9" * 30, b"9" * 5000, b"[" * 3000, b'"', b"\xff",
-    b"9" * 19, b"\n", b"\\u0000", b'"numbers":', b'"problem":', b'"status":', b'"time":', b"true", b",", b"",
+    b"9" * 19, b"\n", b"\\u0000",
+    b'"numbers":', b'"problem":', b'"status":', b'"time":', b"true", b",", b"",
 ]  # fmt: skip
 
 

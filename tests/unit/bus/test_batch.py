@@ -38,7 +38,8 @@ def test_a_batch_is_a_head_and_a_line_a_message() -> None:
 @pytest.mark.parametrize(
     "change",
     [{"from": None}, {"numbers": None}, {"numbers": [3, 3]}, {"numbers": [2, 1]}, {"after": 1},
-     {"numbers": [0]}, {"numbers": ["1"]}, {"numbers": [1.0]}, {"numbers": [True]}, {"after": -1}, {"numbers": [2**53]}, {"after": 2**63}, {"numbers": [1, 2**64 - 1]},
+     {"numbers": [0]}, {"numbers": ["1"]}, {"numbers": [1.0]}, {"numbers": [True]}, {"after": -1},
+     {"numbers": [2**53]}, {"after": 2**63}, {"numbers": [1, 2**64 - 1]},
      {"stream": "x" * 65}, {"to": 7}, {"numbers": 7}],
 )  # fmt: skip
 def test_a_head_that_is_none_is_refused(change: dict[str, Any]) -> None:
