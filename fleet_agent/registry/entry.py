@@ -239,7 +239,7 @@ def _handlers(spot: Spot | None) -> Mapping[str, Handler]:
         if fields is None:
             continue
         if ("exec" in fields) == ("http" in fields):
-            one.wrong("must say either exec or http")
+            one.wrong("must say either exec or http", "exec: [/a/program], or http: a local URL")
         command = _argv(at) if (at := fields.at("exec")) else None
         url = at.read(rules.url) if (at := fields.at("http")) else None
         if command or url:
@@ -267,7 +267,8 @@ def _timeout(spot: Spot) -> float | None:
     value = spot.number()
     low, high = _TIMEOUT_SECONDS
     if value is not None and not low <= value <= high:
-        spot.wrong(f"must lie between {low:g} and {high:g} seconds, is {value:g}")
+        what = f"must lie between {low:g} and {high:g} seconds, is {value:g}"
+        spot.wrong(what, "choose one of these")
         return None
     return value
 

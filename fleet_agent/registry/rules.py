@@ -67,14 +67,17 @@ def address(text: str) -> str:
         if found.ipv4_mapped is not None:
             return str(found.ipv4_mapped)
         if found.scope_id is not None and not _ZONE.match(found.scope_id):
-            raise Wrong(f"{text!r} names no interface behind the %")
+            raise Wrong(f"{text!r} names no interface behind the %", "such as fe80::1%eth0")
     return str(found)
 
 
 def host(text: str) -> str:
     """What ssh reaches: an address or a name, in lower case, in its one normal spelling."""
     if text.startswith("-"):
-        raise Wrong(f"{text!r} begins with a dash, ssh would take it for an option")
+        raise Wrong(
+            f"{text!r} begins with a dash, ssh would take it for an option",
+            "write the host's name or address",
+        )
     if "@" in text:
         raise Wrong(f"{text!r} names a user", "write the user as ssh: {user: …}")
     if ":" in text or "[" in text:
@@ -93,7 +96,7 @@ def host(text: str) -> str:
 def _usable(text: str) -> str:
     found = ipaddress.ip_address(text)
     if found.is_unspecified or found.is_multicast:
-        raise Wrong(f"{text!r} is not the address of one machine")
+        raise Wrong(f"{text!r} is not the address of one machine", "write the machine's own")
     return text
 
 
@@ -197,7 +200,7 @@ def proxy_jump(text: str) -> str:
         named, port = _host_and_port(target)
         host(named)
         if port and not (_PORT.match(port) and 0 < int(port) < 65536):
-            raise Wrong(f"{hop!r} names no usable port")
+            raise Wrong(f"{hop!r} names no usable port", "such as admin@gate.example.org:2222")
     return text
 
 
@@ -264,7 +267,7 @@ def source(text: str) -> str:
     if any(part in {"", "."} for part in parts):
         raise Wrong(f"{text!r} has an empty part", "write it without // and ./")
     if parts[0] == ".git":
-        raise Wrong(f"{text!r} is Git's own")
+        raise Wrong(f"{text!r} is Git's own", "keep the file elsewhere in the repository")
     return text
 
 
@@ -279,7 +282,7 @@ def mode(text: str) -> int:
 def unit(text: str) -> str:
     """The operator's own systemd service."""
     if text.startswith(OUR_UNITS):
-        raise Wrong(f"{text!r} is a unit of fleet-agent's own")
+        raise Wrong(f"{text!r} is a unit of fleet-agent's own", "name the agent's own unit")
     if not text.endswith(".service") and _UNIT.match(text + ".service"):
         raise Wrong(f"{text!r} is no service unit", f"did you mean '{text}.service'?")
     if not _UNIT.match(text) or len(text) > 255:
@@ -315,9 +318,12 @@ def repository(text: str) -> str:
     if ":" in login or (login and scheme != "ssh"):  # first: no error may show a password
         raise Wrong("names a user or password", "use ssh with a deploy key")
     if text.startswith("-"):
-        raise Wrong(f"{text!r} begins with a dash, git would take it for an option")
+        raise Wrong(
+            f"{text!r} begins with a dash, git would take it for an option",
+            "such as git@git.example.org:ops/fleet.git",
+        )
     if " " in text:
-        raise Wrong(f"{text!r} has a space")
+        raise Wrong(f"{text!r} has a space", "write it without")
     if text.startswith("/"):
         return text
     if separator:

@@ -20,6 +20,7 @@ LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NO_TEXT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAB_INDENT: Final = re.compile("[ ]*\t")
 _QUOTE: Final = "put it in quotes"
+_FLATTER: Final = "write it flatter: nothing that is understood lies so deep"
 
 
 def read_file(path: str, mistakes: Mistakes) -> Node | None:
@@ -29,7 +30,7 @@ def read_file(path: str, mistakes: Mistakes) -> Node | None:
         with open(path, "rb", opener=_without_waiting) as source:
             data = source.read(most + 1)
     except OSError as error:
-        mend = "name the right file" if isinstance(error, FileNotFoundError) else ""
+        mend = "name the right file, one that you may read"
         mistakes.add(0, "", f"could not be read: {error.strerror}", mend)
         return None
     return compose(data or b"", mistakes)
@@ -46,7 +47,9 @@ def compose(data: bytes, mistakes: Mistakes, loader: Any = LOADER) -> Node | Non
     """
     most = mistakes.limits.whole("registry_bytes")
     if len(data) > most:
-        mistakes.add(0, "", f"is larger than {most} bytes")
+        mistakes.add(
+            0, "", f"is larger than {most} bytes", "name the right file, or split the fleet"
+        )
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -69,10 +72,11 @@ def compose(data: bytes, mistakes: Mistakes, loader: Any = LOADER) -> Node | Non
         _syntax(error, text, mistakes)
         return None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # an escape like "\UFFFFFFFF"
-        mistakes.add(0, "", f"is not YAML: {str(error).splitlines()[0]}")
+        what = f"is not YAML: {str(error).splitlines()[0]}"
+        mistakes.add(0, "", what, "look for escapes (a backslash in double quotes)")
         return None
     if builder.root is None:
-        mistakes.add(0, "", "is empty")
+        mistakes.add(0, "", "is empty", "etc/ of fleet-agent has an example with every key")
     return builder.root
 
 
@@ -162,7 +166,7 @@ class _Builder:
     def _count(self, event: Any) -> None:
         self._values += 1
         if self._values > self._most_values:
-            self._stop(event, f"has more than {self._most_values} values")
+            self._stop(event, f"has more than {self._most_values} values", "name the right file")
 
     def _open(self, container: Mapping | Sequence, event: Any) -> None:
         before = self._values
@@ -170,7 +174,7 @@ class _Builder:
         if event.tag is not None:
             self._refuse_tag(event)
         if len(self._stack) >= self._most_depth:
-            self._stop(event, f"is nested deeper than {self._most_depth} levels")
+            self._stop(event, f"is nested deeper than {self._most_depth} levels", _FLATTER)
         if event.anchor:
             self._anchors[event.anchor] = None
         self._stack.append(_Open(container, event.anchor, before))
@@ -191,7 +195,8 @@ class _Builder:
             return
         known = self._anchors[name]
         if known is None:
-            self._stop(event, f"the alias *{name} stands inside of what it repeats")
+            what = f"the alias *{name} stands inside of what it repeats"
+            self._stop(event, what, "write out what is meant")
             return
         node, size, height = known
         self._repeated += size
@@ -200,7 +205,7 @@ class _Builder:
             what = f"aliases repeat more than {self._most_repeated} values"
             self._stop(event, what, "write them out")
         if len(self._stack) + height > self._most_depth:
-            self._stop(event, f"is nested deeper than {self._most_depth} levels")
+            self._stop(event, f"is nested deeper than {self._most_depth} levels", _FLATTER)
         self._put(node, height)
 
     def _put(self, node: Node, height: int) -> None:
@@ -224,12 +229,12 @@ class _Builder:
     def _key_of(self, top: _Open, node: Node) -> None:
         top.drop = True
         if not isinstance(node, Scalar) or not isinstance(top.container, Mapping):
-            self._wrong(node.line, "a key must be text")
+            self._wrong(node.line, "a key must be text", "write a word before the colon")
             return
         top.key, top.key_line = "", node.line
         meant = looks_like(node.text) if node.plain else ""
         if meant == NOTHING:
-            self._wrong(node.line, "a key without a name")
+            self._wrong(node.line, "a key without a name", "write a word before the colon")
         elif meant:
             self._wrong(node.line, f"the key {node.text} reads as {meant}", _QUOTE)
         elif node.plain and node.text == "<<":
@@ -247,10 +252,10 @@ class _Builder:
         what = f"the tag {event.tag} is not understood"
         self._wrong(event.start_mark.line + 1, what, "remove it; text in quotes needs none")
 
-    def _wrong(self, line: int, what: str, mend: str = "") -> None:
+    def _wrong(self, line: int, what: str, mend: str) -> None:
         self._mistakes.add(line, self._key(), what, mend)
 
-    def _stop(self, event: Any, what: str, mend: str = "") -> None:
+    def _stop(self, event: Any, what: str, mend: str) -> None:
         self._wrong(event.start_mark.line + 1, what, mend)
         raise _Stop
 

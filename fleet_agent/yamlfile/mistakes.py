@@ -48,8 +48,8 @@ class Mistakes:
         self._most = limits.whole("yaml_mistakes")
         self._kept: list[Mistake] = []
 
-    def add(self, line: int, key: str, what: str, mend: str = "") -> None:
-        """Note one mistake."""
+    def add(self, line: int, key: str, what: str, mend: str) -> None:
+        """Note one mistake, and how to mend it."""
         self.count += 1
         if self.count <= self._most:
             self._kept.append(Mistake(self.file, line, _plain(key), _plain(what), _plain(mend)))

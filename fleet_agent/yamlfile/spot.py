@@ -31,7 +31,7 @@ _NULLS: Final = frozenset(("null", "~", ""))
 class Wrong(ConfigError):  # noqa: N818 (it reads as what it says)
     """What a rule says of a text that it refuses."""
 
-    def __init__(self, what: str, mend: str = "") -> None:
+    def __init__(self, what: str, mend: str) -> None:
         super().__init__(what, mend=mend)
 
 
@@ -45,8 +45,8 @@ class Spot:
         self.key = key
         self.mistakes = mistakes
 
-    def wrong(self, what: str, mend: str = "") -> None:
-        """Note a mistake here."""
+    def wrong(self, what: str, mend: str) -> None:
+        """Note a mistake here, and how to mend it."""
         self.mistakes.add(self.node.line, self.key, what, mend)
 
     def is_text(self) -> bool:
@@ -61,7 +61,7 @@ class Spot:
         """One line of text; without quotes, not what YAML readers take for a number or truth."""
         node = self.node
         if not isinstance(node, Scalar):
-            self._must_be("text")
+            self._must_be("text", "write a single value")
             return None
         found = kind(node)
         if found != "text":
@@ -73,9 +73,9 @@ class Spot:
         if not node.text.strip():
             self.wrong("is empty", "write a value, or remove the key")
         elif len(node.text) > LONGEST_TEXT:
-            self.wrong(f"is longer than {LONGEST_TEXT} characters")
+            self.wrong(f"is longer than {LONGEST_TEXT} characters", "shorten it")
         elif _STEERING.search(node.text):
-            self.wrong("must be one line without control characters")
+            self.wrong("must be one line without control characters", "write it in one line")
         else:
             return node.text
         return None
@@ -99,7 +99,7 @@ class Spot:
         if text is None or text in words:
             return text
         meant = near(text, words)
-        mend = f"did you mean {meant!r}?" if meant else ""
+        mend = f"did you mean {meant!r}?" if meant else "choose one of these"
         self.wrong(f"must be {_either(words)}, is {text!r}", mend)
         return None
 
@@ -107,19 +107,19 @@ class Spot:
         """A whole number, ``low`` and ``high`` included."""
         node = self.node
         if not isinstance(node, Scalar) or not node.plain or not _WHOLE.match(node.text):
-            self._must_be("a whole number")
+            self._must_be("a whole number", "digits alone, without quotes")
             return None
         value = int(node.text)
         if low <= value <= high:
             return value
-        self.wrong(f"must lie between {low} and {high}, is {value}")
+        self.wrong(f"must lie between {low} and {high}, is {value}", "choose one of these")
         return None
 
     def number(self) -> float | None:
         """A number; its bounds are the caller's matter."""
         node = self.node
         if not isinstance(node, Scalar) or not node.plain or not _DECIMAL.match(node.text):
-            self._must_be("a number")
+            self._must_be("a number", "digits such as 60 or 0.5, without quotes")
             return None
         return float(node.text)
 
@@ -128,7 +128,7 @@ class Spot:
         node = self.node
         if isinstance(node, Scalar) and node.plain and node.text in _TRUTHS:
             return _TRUTHS[node.text]
-        self._must_be("true or false")
+        self._must_be("true or false", "write one of them, without quotes")
         return None
 
     def each(self) -> Iterator[Spot]:
@@ -164,7 +164,7 @@ class Spot:
         found = kind(node)
         if found == "text":
             if "\x00" in node.text or _SURROGATE.search(node.text):
-                self.wrong("holds a character that text can't have")
+                self.wrong("holds a character that text can't have", "remove it")
             return node.text
         if node.text in _TRUTHS:
             return _TRUTHS[node.text]
@@ -180,11 +180,11 @@ class Spot:
     def json_object(self) -> dict[str, object] | None:
         """A mapping of any values that JSON has."""
         if not isinstance(self.node, Mapping):
-            self._must_be("a mapping")
+            self._must_be("a mapping", "write it as {key: value}")
             return None
         return {name: spot.json() for name, spot in Fields(self.node, self.key, self.mistakes)}
 
-    def _must_be(self, wanted: str, mend: str = "") -> None:
+    def _must_be(self, wanted: str, mend: str) -> None:
         node = self.node
         found = kind(node)
         if isinstance(node, Scalar) and found != "nothing":
@@ -224,11 +224,12 @@ class Fields:
     def need(self, name: str, mend: str = "") -> Spot | None:
         """The value of ``name``; that it isn't there is a mistake."""
         if name not in self._node.entries:
+            mend = mend or f"say {name}: …"
             self._mistakes.add(self._node.line, self._path(name), "is missing", mend)
             return None
         return self._spot(name)
 
-    def wrong(self, path: str, what: str, mend: str = "") -> None:
+    def wrong(self, path: str, what: str, mend: str) -> None:
         """Note a mistake at ``path``, a key or further down (``files[0].place``).
 
         Its line is that of the last step that is in the file.

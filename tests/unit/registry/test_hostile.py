@@ -48,7 +48,7 @@ def expect_registry_or_error(text: str | bytes) -> None:
     try:
         registry = parse(text)
     except RegistryError as error:
-        assert error.mistakes
+        assert error.mistakes and all(one.mend for one in error.mistakes)
     else:
         assert registry.orchestrator.host
 

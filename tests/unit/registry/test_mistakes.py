@@ -192,6 +192,7 @@ def test_mistake(text: str | bytes, line: int, key: str, what: str) -> None:
     found = mistakes_of(text)
     assert [(at, path) for at, path, _, _ in found] == [(line, key)]
     assert what in found[0][2]
+    assert found[0][3], "no mend"
 
 
 def test_all_mistakes_come_in_one_run_each_with_its_own_line() -> None:

@@ -9,14 +9,14 @@ from fleet_agent.yamlfile.mistakes import Mistake, Mistakes, MistakesError, near
 def test_mistakes_come_in_the_order_of_the_lines() -> None:
     mistakes = Mistakes("f.yaml", Limits())
     for line in (3, 1, 2):
-        mistakes.add(line, "", f"wrong {line}")
+        mistakes.add(line, "", f"wrong {line}", "mend it")
     assert [found.line for found in mistakes.all()] == [1, 2, 3]
 
 
 def test_over_the_limit_they_are_only_counted() -> None:
     mistakes = Mistakes("f.yaml", Limits({"yaml_mistakes": 2}))
     for line in range(1, 6):
-        mistakes.add(line, "", "wrong")
+        mistakes.add(line, "", "wrong", "mend it")
     assert mistakes.full
     assert [found.what for found in mistakes.all()] == [
         "wrong",
@@ -27,7 +27,7 @@ def test_over_the_limit_they_are_only_counted() -> None:
 
 def test_text_from_the_file_cannot_steer_a_terminal_or_flood_it() -> None:
     mistakes = Mistakes("f.yaml", Limits())
-    mistakes.add(1, "a.\x1b[2J", "is " + "x" * 10_000)
+    mistakes.add(1, "a.\x1b[2J", "is " + "x" * 10_000, "mend it")
     (found,) = mistakes.all()
     assert "\x1b" not in found.key
     assert len(found.what) < 400

@@ -55,26 +55,34 @@ def test_takes(reader: Callable[[Spot], object], text: str, value: object) -> No
     assert said(spot) == []
 
 
+DIGITS = "digits such as 60 or 0.5, without quotes"
 REFUSED: list[tuple[Callable[[Spot], object], str, str, str]] = [
     (Spot.text, "no", "must be text, no reads as a yes/no value", 'write "no"'),
     (Spot.text, "1.10", "must be text, 1.10 reads as a number", 'write "1.10"'),
     (Spot.text, "~", "has no value", "write one, or remove the key"),
     (Spot.text, "' '", "is empty", "write a value, or remove the key"),
-    (Spot.text, "[a]", "must be text, is a list", ""),
-    (Spot.text, "{a: b}", "must be text, is a mapping", ""),
-    (Spot.text, '"a\\nb"', "must be one line without control characters", ""),
-    (Spot.text, '"a\\e[2J"', "must be one line without control characters", ""),
-    (Spot.text, "a" * 5000, "is longer than 4096 characters", ""),
-    (lambda spot: spot.whole(1, 9), "10", "must lie between 1 and 9, is 10", ""),
-    (lambda spot: spot.whole(1, 9), "'5'", "must be a whole number, is '5' in quotes", ""),
-    (lambda spot: spot.whole(1, 9), "05", "must be a whole number, is a number ('05')", ""),
+    (Spot.text, "[a]", "must be text, is a list", "write a single value"),
+    (Spot.text, "{a: b}", "must be text, is a mapping", "write a single value"),
+    (Spot.text, '"a\\nb"', "must be one line without control characters",
+     "write it in one line"),
+    (Spot.text, '"a\\e[2J"', "must be one line without control characters",
+     "write it in one line"),
+    (Spot.text, "a" * 5000, "is longer than 4096 characters", "shorten it"),
+    (lambda spot: spot.whole(1, 9), "10", "must lie between 1 and 9, is 10",
+     "choose one of these"),
+    (lambda spot: spot.whole(1, 9), "'5'", "must be a whole number, is '5' in quotes",
+     "digits alone, without quotes"),
+    (lambda spot: spot.whole(1, 9), "05", "must be a whole number, is a number ('05')",
+     "digits alone, without quotes"),
     (lambda spot: spot.whole(1, 9), "9" * 30, f"must be a whole number, is a number ('{'9' * 30}')",
-     ""),
-    (Spot.number, "fast", "must be a number, is 'fast'", ""),
-    (Spot.number, ".inf", "must be a number, is a number ('.inf')", ""),
-    (Spot.number, "1e999", "must be a number, is a number ('1e999')", ""),
-    (Spot.flag, "yes", "must be true or false, is a yes/no value ('yes')", ""),
-    (Spot.flag, "'true'", "must be true or false, is 'true' in quotes", ""),
+     "digits alone, without quotes"),
+    (Spot.number, "fast", "must be a number, is 'fast'", DIGITS),
+    (Spot.number, ".inf", "must be a number, is a number ('.inf')", DIGITS),
+    (Spot.number, "1e999", "must be a number, is a number ('1e999')", DIGITS),
+    (Spot.flag, "yes", "must be true or false, is a yes/no value ('yes')",
+     "write one of them, without quotes"),
+    (Spot.flag, "'true'", "must be true or false, is 'true' in quotes",
+     "write one of them, without quotes"),
     (lambda spot: spot.choice(("system", "user")), "sytem", "must be system or user, is 'sytem'",
      "did you mean 'system'?"),
     (lambda spot: spot.all_of(str), "a", "must be a list, is 'a'", "write it as [one, two]"),
@@ -84,7 +92,7 @@ REFUSED: list[tuple[Callable[[Spot], object], str, str, str]] = [
      "is a yes/no value ('yes')", "put text in quotes"),
     (Spot.json, "0640", "must be a value that YAML 1.1, 1.2 and JSON agree on, "
      "is a number ('0640')", "put text in quotes"),
-    (Spot.json_object, "[1]", "must be a mapping, is a list", ""),
+    (Spot.json_object, "[1]", "must be a mapping, is a list", "write it as {key: value}"),
 ]  # fmt: skip
 
 
@@ -144,7 +152,7 @@ def test_a_mistake_further_down_has_the_line_of_its_last_known_step(path: str, l
     spot = spot_of("a: 1\nb:\n  - c: 1\n  - d: 1\n    c: 2\n")
     fields = spot.fields()
     assert fields is not None
-    fields.wrong(path, "clashes")
+    fields.wrong(path, "clashes", "choose another")
     (found,) = spot.mistakes.all()
     assert (found.line, found.key) == (line, f"key.{path}")
 
