@@ -14,7 +14,6 @@ from os import urandom
 from typing import Any, Final
 
 from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.lane import TOO_LATE
 from fleet_agent.bus.outbox import Outbox, Waiting
 from fleet_agent.bus.peer import Ground, Heard, Peer, Sign
 from fleet_agent.bus.steady import Steady
@@ -179,10 +178,10 @@ class Delivery:
             if len(expired) == _LATE_A_TICK:
                 seconds = _HURRIED_SECONDS
             for late in expired:
-                peer = self._peers.get(late.receiver)
+                lane = self.peer(late.receiver).lane(late.lane)
                 # What is under way may be there already: its answer, or the next attempt, decides.
-                if peer is None or not peer.flies(late.lane, late.number):
-                    self._outbox.dead(late, TOO_LATE)
+                if not lane.flies(late.number):
+                    self._outbox.dead(late, lane.why_late(late.number))
         except TurnLost:
             seconds = _TICK_SECONDS  # the next tick tries again
         self._loop.call_later(seconds, self._tick)

@@ -13,8 +13,8 @@ from fleet_agent.bus.outbox import ROWS, Late, Outbox, Row
 from fleet_agent.limits import Limits
 
 _BUFFER_BYTES: Final = 1 << 20
-TOO_LATE: Final = "its time to live was over before it could be delivered"
-UNANSWERED: Final = f"{TOO_LATE}; it was sent, so it may have arrived without an answer"
+_TOO_LATE: Final = "its time to live was over before it could be delivered"
+_UNANSWERED: Final = f"{_TOO_LATE}; it was sent, so it may have arrived without an answer"
 
 
 class Flight(NamedTuple):
@@ -38,6 +38,7 @@ class Lane:
         self._behind = True  # the outbox may hold more than the buffer
         self._broken = False  # what was under way must be answered before anything is sent
         self._flying: deque[Flight] = deque()
+        self._unsure = 0  # up to here it was sent, and the answer got lost
         self._tries: dict[int, int] = {}
         self._lines = ROWS
         self.limits = limits
@@ -84,7 +85,8 @@ class Lane:
             row = self._buffer[0]
             if row.expires_at <= now:
                 self._pop()
-                self._outbox.dead(Late(row.number, self._receiver, self._lane, row.id), TOO_LATE)
+                late = Late(row.number, self._receiver, self._lane, row.id)
+                self._outbox.dead(late, self.why_late(row.number))
                 continue
             size += len(row.body)
             if rows and size > self._most_bytes:
@@ -129,6 +131,8 @@ class Lane:
 
     def lost(self) -> None:
         """The connection is gone: what was under way is unknown and will be sent again."""
+        if self._flying:
+            self._unsure = max(self._unsure, self._flying[-1].rows[-1].number)
         self._flying.clear()
         self._rewind()
 
@@ -138,6 +142,10 @@ class Lane:
             self._broken = True
         else:
             self._rewind()
+
+    def why_late(self, number: int) -> str:
+        """The reason for giving up a delivery whose time is over."""
+        return _UNANSWERED if number <= self._unsure else _TOO_LATE
 
     def flies(self, number: int) -> bool:
         """Whether the delivery is under way now."""

@@ -102,16 +102,16 @@ class Peer:
 
     def offer(self, lane: int, row: Row) -> None:
         """A row that was just committed."""
-        self._lanes[1 - lane].offer(row)
+        self.lane(lane).offer(row)
 
     def ask(self, target: str, heard: Heard) -> None:
         """GET ``target``; ``heard`` is called once."""
         self._asks.append((target, heard))
         self.pump()
 
-    def flies(self, lane: int, number: int) -> bool:
-        """Whether the delivery is under way now."""
-        return self._lanes[1 - lane].flies(number)
+    def lane(self, number: int) -> Lane:
+        """The lane 0 (ordinary) or 1 (alerts)."""
+        return self._lanes[1 - number]
 
     def start_anew(self) -> None:
         """A turn was undone: look at the outbox again."""

@@ -146,6 +146,19 @@ def test_what_is_too_late_is_given_up_instead_of_sent(tmp_path: Path) -> None:
     sender.boxes.close()
 
 
+def test_what_was_sent_and_never_answered_may_have_arrived_and_says_so(tmp_path: Path) -> None:
+    sender = Sender(tmp_path)
+    sender.boxes.send(id="sent", ttl=60)
+    sender.flight()
+    sender.lane.lost()
+    sender.boxes.send(id="never", ttl=60)
+    assert sender.lane.next(time.time() + 61) is None
+    sender.boxes.turn.commit()
+    reasons = [row[0] for row in sender.boxes.rows("SELECT reason FROM delivery ORDER BY number")]
+    assert ["may have arrived" in reason for reason in reasons] == [True, False]
+    sender.boxes.close()
+
+
 def test_streams_do_not_overtake_each_other(tmp_path: Path) -> None:
     old = Sender(tmp_path, 2)
     old.boxes.close()
