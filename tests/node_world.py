@@ -247,7 +247,7 @@ class Run:
         words = (self.nonce, name, world.layout, {**LIMITS, **self.limits})
         argv = command.phase(world.code_of_node.sha256, *words, mode=mode)
         if self.check or not os.path.exists(argv[3]):
-            argv = command.load_and_run(*words, install=not self.check, mode=mode)
+            argv = command.load_and_run(*words, mode=mode)
             stdin = (
                 command.loader_header(
                     world.code_of_node.data, world.code_of_node.sha256, install=not self.check

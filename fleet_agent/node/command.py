@@ -43,15 +43,9 @@ def load_and_run(
     layout: Mapping[str, Any],
     limits: Mapping[str, float],
     *,
-    install: bool,
     mode: str = FORWARD,
 ) -> list[str]:
-    """Run phase ``name`` with code that goes in first; see ``loader_header``.
-
-    ``install`` is said in that header too; here it only decides nothing, and is kept so that
-    both are written side by side.
-    """
-    del install
+    """Run phase ``name`` with code that goes in first; see ``loader_header``."""
     place = layouts.from_json(layout)
     return [
         *_as_service(place, nonce, name, limits, mode),

@@ -6,6 +6,7 @@ Readers ignore what they don't know and fill in what is missing, since old and n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -101,6 +102,20 @@ def public_entry(wizard: Wizard) -> dict[str, Any]:
     """What every node and peer may know of one wizard."""
     whole = entry(wizard)
     return {key: whole[key] for key in PUBLIC_KEYS}
+
+
+def load(path: str) -> dict[str, Any]:
+    """What ``compile`` or ``public`` made, from the file ``path``. Raises ConfigError."""
+    try:
+        with open(path, "rb") as source:
+            data = json.load(source)
+    except OSError as error:
+        raise ConfigError(f"could not be read: {error.strerror}", where=path) from error
+    except ValueError as error:
+        raise ConfigError(f"is not JSON: {error}", where=path) from error
+    if not isinstance(data, dict):
+        raise ConfigError("is no compiled registry", where=path)
+    return data
 
 
 def read(data: Mapping[str, Any]) -> Registry:

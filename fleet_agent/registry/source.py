@@ -37,15 +37,6 @@ def open_registry(path: str, *, sources: bool = False) -> Registry:
         from fleet_agent.registry.parse import load
 
         return load(path, sources=sources)
-    import json
+    from fleet_agent.registry import compiled
 
-    from fleet_agent.registry.compiled import read
-
-    try:
-        with open(path, "rb") as source:
-            data = json.load(source)
-    except OSError as error:
-        raise ConfigError(f"could not be read: {error.strerror}", where=path) from error
-    except ValueError as error:
-        raise ConfigError(f"is not JSON: {error}", where=path) from error
-    return read(data)
+    return compiled.read(compiled.load(path))

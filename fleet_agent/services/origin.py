@@ -5,7 +5,6 @@ Reads only; what changes on a reload is decided in ``agent``.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
@@ -14,7 +13,7 @@ import fleet_agent
 from fleet_agent.errors import ConfigError
 from fleet_agent.gateway.installed import Installed, has_manifest, resolve
 from fleet_agent.httpd.answer import json_response
-from fleet_agent.registry.compiled import public, read
+from fleet_agent.registry.compiled import load, public, read
 from fleet_agent.registry.schema import Registry
 from fleet_agent.services.settings import (
     Settings,
@@ -93,7 +92,7 @@ class ReleaseOrigin:
 
     def fleet(self, settings: Settings) -> Fleet:
         """The registry of the release that is installed now."""
-        return _read_compiled(os.path.join(resolve(self._home), "registry.json"))
+        return _fleet(load(os.path.join(resolve(self._home), "registry.json")))
 
     def soul_views(self, soul: SoulSettings, run_dir: str) -> tuple[str, ...]:
         """The unit's views of the soul's place, or the release's own soul where it has no place."""
@@ -128,28 +127,15 @@ class FileOrigin:
             )
         path = os.path.join(os.path.dirname(os.path.abspath(self._path)), settings.registry)
         if path.endswith(".json"):
-            return _read_compiled(path)
+            return _fleet(load(path))
         from fleet_agent.registry.compiled import compile as compiled
-        from fleet_agent.registry.parse import load
+        from fleet_agent.registry.parse import load as parsed
 
-        return _fleet(compiled(load(path, sources=False)))
+        return _fleet(compiled(parsed(path, sources=False)))
 
     def soul_views(self, soul: SoulSettings, run_dir: str) -> tuple[str, ...]:
         """The soul's place alone: nothing stands in the way."""
         return (soul.place,) if soul.place else ()
-
-
-def _read_compiled(path: str) -> Fleet:
-    try:
-        with open(path, "rb") as file:
-            value = json.load(file)
-    except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", where=path) from error
-    except ValueError as error:
-        raise ConfigError(f"is not JSON: {error}", where=path) from error
-    if not isinstance(value, dict):
-        raise ConfigError("is no registry", where=path)
-    return _fleet(value)
 
 
 def _fleet(value: Mapping[str, Any]) -> Fleet:

@@ -104,9 +104,7 @@ class ActionModule(ActionBase):
                 return code, out, err
         with open(plan.pyz, "rb") as source:
             pyz = source.read()
-        loader = command.load_and_run(
-            unit, phase, node.layout, plan.limits, install=not plan.check, mode=plan.mode
-        )
+        loader = command.load_and_run(unit, phase, node.layout, plan.limits, mode=plan.mode)
         before = command.loader_header(pyz, plan.pyz_sha256, install=not plan.check)
         return self._execute(loader, before + stdin)
 

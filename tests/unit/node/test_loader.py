@@ -43,7 +43,7 @@ def run(argv: list[str], stdin: bytes) -> subprocess.CompletedProcess[bytes]:
 
 
 def loading(root: Path, *, install: bool, data: bytes = PYZ.data) -> tuple[list[str], bytes]:
-    argv = command.load_and_run(NONCE, "keys", layout(root), {}, install=install)
+    argv = command.load_and_run(NONCE, "keys", layout(root), {})
     return argv, command.loader_header(data, PYZ.sha256, install=install)
 
 
