@@ -203,8 +203,12 @@ class Worker:
     def _ended(self, entry: QueueEntry) -> QueueEntry:
         directory = self.paths.run(entry.id)
         path = os.path.join(directory, "result.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(entry.whole(), file, indent=1)
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(entry.whole(), file, indent=1)
+        except OSError as error:
+            # The history has it already, and it is over: a failed report must undo nothing.
+            _log.warning("deploy %d: %s: %s", entry.id, path, error.strerror)
         _log.info("deploy %d: %s: %s", entry.id, entry.state, entry.reason)
         self.changes.ring()
         return entry

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet_agent.deploy import history
 from fleet_agent.deploy.entry import Kind, Request
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.queue import Queue, open_queue
@@ -69,6 +70,16 @@ def test_files_of_all_but_the_newest_deploys_go_and_what_runs_keeps_its_own(
     left = sorted(path.name for path in (tmp_path / "state" / "runs").iterdir())
     assert left == ["1", "3", "4"]
     ground.worker.prune(2)
+
+
+def test_a_report_that_cannot_be_written_changes_no_outcome(
+    ground: Ground, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "state" / "runs" / "1" / "result.json").mkdir(parents=True)
+    assert ground.deploy("one", DeployState.VERIFIED) == 1
+    with ground.queue.reading() as db:
+        assert history.get(db, 1).state is DeployState.VERIFIED
+    assert "result.json: Is a directory" in caplog.text
 
 
 def test_commits_that_one_may_return_to_are_kept_and_others_are_let_go(ground: Ground) -> None:
