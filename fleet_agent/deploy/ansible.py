@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from fleet_agent.deploy.plan import FORWARD, NodePlan, Plan, operator_tasks
+from fleet_agent.deploy.plan import BACK, FORWARD, NodePlan, Plan, operator_tasks, undo_of
 
 EVENTS_FD_VARIABLE: Final = "FLEET_AGENT_EVENTS_FD"
 PLAYBOOKS_VARIABLE: Final = "FLEET_AGENT_PLAYBOOKS"
@@ -178,7 +178,12 @@ def environment(
 
 
 def argv(ways: Ways, plan: Plan, inventory_path: str, variables_path: str) -> list[str]:
-    """The command line: the tree's own site.yml, which only imports ours."""
+    """The command line: the tree's own site.yml, which only imports ours.
+
+    The way back takes ours, since the tree's may be what failed; unless the tree has a word in it.
+    """
+    own = plan.mode == BACK and undo_of(plan) is None
+    site = os.path.join(ways.playbooks if own else plan.tree, "site.yml")
     command = [
         ways.playbook_program,
         "--inventory", inventory_path,
@@ -186,7 +191,7 @@ def argv(ways: Ways, plan: Plan, inventory_path: str, variables_path: str) -> li
     ]  # fmt: skip
     if plan.check:
         command += ["--check", "--diff"]
-    return [*command, os.path.join(plan.tree, "site.yml")]
+    return [*command, site]
 
 
 def write_inputs(

@@ -113,16 +113,19 @@ def operator_tasks(plan: Plan, noop: str) -> dict[str, str]:
     On the way back nothing of the operator's runs but ``tasks/undo.yml``, in phase ``deploy``.
     """
     chosen = {phase.value: noop for phase in Phase}
-    for phase in Phase:
-        name = phase.value
-        if plan.mode == BACK:
-            if phase is not Phase.DEPLOY:
-                continue
-            name = "undo"
-        path = os.path.join(plan.tree, "tasks", f"{name}.yml")
-        if os.path.isfile(path) and not os.path.islink(path):
-            chosen[phase.value] = path
-    return chosen
+    if plan.mode == BACK:
+        return {**chosen, Phase.DEPLOY.value: undo_of(plan) or noop}
+    return {name: _task_file(plan, name) or path for name, path in chosen.items()}
+
+
+def undo_of(plan: Plan) -> str | None:
+    """The operator's tasks for the way back, where the tree has some."""
+    return _task_file(plan, "undo")
+
+
+def _task_file(plan: Plan, name: str) -> str | None:
+    path = os.path.join(plan.tree, "tasks", f"{name}.yml")
+    return path if os.path.isfile(path) and not os.path.islink(path) else None
 
 
 def write(plan: Plan, path: str) -> None:
