@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final, TypeVar
 
+from fleet_agent.deploy import heard
 from fleet_agent.deploy.entry import Seen, Submission
 from fleet_agent.errors import EXIT_FAILED, FleetError, RequestError, TryAgain
 
@@ -28,6 +29,8 @@ KEYS_ROTATE: Final = "keys-rotate"
 TOKENS: Final = "tokens"
 TOKEN_CREATE: Final = "token-create"  # noqa: S105 (a word)
 TOKEN_REVOKE: Final = "token-revoke"  # noqa: S105 (a word)
+
+_TEXT_CHARS: Final = 1000
 
 Line = Mapping[str, Any]
 _T = TypeVar("_T", Submission, Seen)
@@ -108,7 +111,8 @@ def read_as(wanted: type[_T], line: Line) -> _T:
         value = line[one.name]
         if type(value).__name__ != one.type:
             raise RequestError(f"{one.name} must be {one.type}", where=str(line.get("do")))
-        values[one.name] = value
+        # What is kept and logged is no larger than a forge ever makes it.
+        values[one.name] = heard.text(value, _TEXT_CHARS) if isinstance(value, str) else value
     try:
         return wanted(**values)
     except TypeError:

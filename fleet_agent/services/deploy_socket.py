@@ -11,6 +11,8 @@ import os
 import select
 import socket
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -73,7 +75,7 @@ class SocketServer:
         self._broken = broken
         self._seconds = limits["deploy_socket_seconds"]
         self._line_bytes = limits.whole("deploy_socket_line_bytes")
-        self._places = threading.Semaphore(limits.whole("deploy_socket_clients"))
+        self._places = _Places(limits.whole("deploy_socket_clients"))
         self._stopped = threading.Event()
         self._waked, self._wake = socket.socketpair()
         self._thread = threading.Thread(target=self._accept, name="deploy-socket", daemon=True)
@@ -119,7 +121,7 @@ class SocketServer:
         try:
             caller = caller_of(connection)
             self._greet(caller)
-            if not self._places.acquire(blocking=False):
+            if not self._places.take(caller.uid):
                 raise TryAgain("too many clients speak to fleet-deploy", mend="try again")
         except FleetError as error:
             with connection:
@@ -136,7 +138,7 @@ class SocketServer:
                 target=self._serve, args=(connection, caller), name="deploy-client", daemon=True
             ).start()
         except RuntimeError as error:  # no more threads: one client goes away, the others stay
-            self._places.release()
+            self._places.give_back(caller.uid)
             connection.close()
             _log.error("fleet-deploy's socket: %s", error)
 
@@ -146,7 +148,7 @@ class SocketServer:
                 self._converse(connection, caller)
         finally:
             self._answered(connection)
-            self._places.release()
+            self._places.give_back(caller.uid)
 
     def _answered(self, connection: socket.socket) -> None:
         """Note that this client has heard something, or is gone."""
@@ -176,16 +178,23 @@ class SocketServer:
             self._say(connection, FleetError("failed by a mistake in fleet-agent, see its log"))
 
     def _read_line(self, connection: socket.socket) -> bytes | None:
+        """The first line. Raises TimeoutError when it is not whole in time, however it comes."""
+        deadline = time.monotonic() + self._seconds
         data = b""
         while b"\n" not in data:
             if len(data) > self._line_bytes:
                 raise RequestError(f"a line may have {self._line_bytes} bytes", status=413)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            connection.settimeout(left)
             more = connection.recv(65536)
             if not more:
                 if data:
                     raise RequestError("the line does not end")
                 return None
             data += more
+        connection.settimeout(self._seconds)
         return data.partition(b"\n")[0]
 
     @staticmethod
@@ -194,3 +203,32 @@ class SocketServer:
             connection.sendall(protocol.encode(protocol.refusal(error)))
         except OSError:
             return  # the client went away
+
+
+class _Places:
+    """Who speaks now: ``most`` in all, half of them at most of one account.
+
+    Else a thief with the hook's account could take them all, and keep operators out. Root and the
+    service itself may have them all.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: Counter[int] = Counter()
+        self._lock = threading.Lock()
+
+    def take(self, uid: int) -> bool:
+        """Take a place for ``uid``; False when there is none."""
+        most = self._most if uid in (0, os.geteuid()) else self._most // 2
+        with self._lock:
+            if self._taken.total() >= self._most or self._taken[uid] >= most:
+                return False
+            self._taken[uid] += 1
+            return True
+
+    def give_back(self, uid: int) -> None:
+        """Free a place of ``uid``."""
+        with self._lock:
+            self._taken[uid] -= 1
+            if not self._taken[uid]:
+                del self._taken[uid]

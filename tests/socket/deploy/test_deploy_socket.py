@@ -7,9 +7,13 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from fleet_agent.limits import Limits
+from fleet_agent.services.deploy_socket import SocketServer, listen
 from tests.deploy_world import HERE, Pushes, Service, ask_raw
 
 
@@ -93,3 +97,79 @@ def test_an_account_of_no_group_of_ours_is_refused_with_a_sentence(served: Servi
     assert said["error"]["status"] == 403
     assert "may not speak to fleet-deploy" in said["error"]["what"]
     assert "fleet-agent" in said["error"]["mend"]
+
+
+def test_what_the_hooks_account_says_is_cut_and_can_be_kept(served: Service) -> None:
+    said = {
+        "do": "record", "forge": "gitea", "event": "push", "delivery": "x" * 5000,
+        "outcome": "refused", "reason": "\ud800\x1b[2J" + "y" * 5000, "signed": False,
+    }  # fmt: skip
+    assert json.loads(ask_raw(served.socket, json.dumps(said).encode() + b"\n"))["ok"]
+    (kept,) = served.client.ask("deliveries")["deliveries"]
+    assert len(kept["delivery"]) == 1000
+    assert len(kept["reason"]) == 1000
+    assert kept["reason"].startswith("\ufffd\ufffd[2J")
+
+
+class Echo:
+    """A socket server that answers every line with ``{}``."""
+
+    def __init__(self, path: str, **limits: float) -> None:
+        self.path = path
+        self.listening = listen(path)
+        self.server = SocketServer(
+            self.listening, lambda caller: None, lambda caller, line: [{"ok": True}],
+            lambda error: None, Limits(limits),
+        )  # fmt: skip
+
+    def __enter__(self) -> Echo:
+        self.server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+        self.listening.close()
+
+
+def test_a_line_that_comes_byte_by_byte_is_late_all_the_same(tmp_path: Path) -> None:
+    with (
+        Echo(str(tmp_path / "s"), deploy_socket_seconds=0.5) as echo,
+        socket.socket(socket.AF_UNIX) as slow,
+    ):
+        slow.connect(echo.path)
+        slow.settimeout(0.05)
+        said = b""
+        for _ in range(400):
+            with suppress(TimeoutError):
+                said = slow.recv(65536)
+                break
+            slow.sendall(b" ")
+    assert b"no whole line in time" in said
+
+
+TAKING = """
+import os, socket, sys
+os.setgid(54321), os.setuid(54321)
+kept = []
+for _ in range(int(sys.argv[2])):
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(sys.argv[1])
+    kept.append(one)
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_one_account_cannot_take_every_place(tmp_path: Path) -> None:
+    path = f"/run/fleet-agent-test-{os.getpid()}.sock"
+    with Echo(path, deploy_socket_clients=8, deploy_socket_seconds=60) as echo:
+        taking = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", TAKING, path, "20"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        assert taking.stdout is not None
+        assert taking.stdout.readline() == b"taken\n"
+        assert json.loads(ask_raw(echo.path, b"{}\n")) == {"ok": True}
+        taking.communicate()
+    os.unlink(path)
