@@ -177,6 +177,8 @@ class Units:
             which = [f"--user-unit={unit.unit}", f"_UID={_account(unit.user)[0]}"]
         argv = ["journalctl", "--quiet", f"--lines={LOG_LINES}", "--output=cat", "--no-pager",
                 f"--since=@{int(since)}", *which]  # fmt: skip
+        # What a process said last may not have come to the journal yet.
+        proc.run(["journalctl", "--sync"], timeout_seconds=_ASK_SECONDS, check=False)
         done = proc.run(argv, timeout_seconds=_ASK_SECONDS, check=False)
         return tuple(done.text.splitlines()[-LOG_LINES:])
 
@@ -217,7 +219,8 @@ class Units:
         prefix, env = [], None
         if user:
             uid, gid = _account(user)
-            prefix = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--"]
+            if uid != os.geteuid():
+                prefix = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--init-groups", "--"]
             env = {
                 "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
                 "XDG_RUNTIME_DIR": f"/run/user/{uid}",
