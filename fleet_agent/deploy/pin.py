@@ -96,13 +96,13 @@ def unpack(pin: Pin, into: Path, limits: Mapping[str, float]) -> Path:
     """Unpack the verified wheel as the directory ``into`` (put it on sys.path) and return it.
 
     ``into`` appears whole or not at all; where it is already there it is left as it is, so name
-    it by ``pin.sha256``. Raises PinError for a wheel that is no zip file, names files outside of
-    itself, holds links or anything else that is no plain file, or is larger than the limits
-    ``pin_files`` and ``pin_unpacked_bytes``.
+    it by ``pin.sha256``. The wheel of the tree is verified in any case. Raises PinError for a
+    wheel that is no zip file, names files outside of itself, holds links or anything else that is
+    no plain file, or is larger than the limits ``pin_files`` and ``pin_unpacked_bytes``.
     """
+    data = verify(pin, limits)
     if into.is_dir():
         return into
-    data = verify(pin, limits)
     into.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
     try:

@@ -58,8 +58,7 @@ def prepare(
     limits = deploy_limits(registry.deploy.limits)
     pin = pins.read_pin(Path(tree))
     code = Path(pins_directory) / pin.sha256
-    if not code.is_dir():
-        pins.unpack(pin, code, limits)
+    pins.unpack(pin, code, limits)
     store = KeyStore(DeployPaths(state=state_directory).keys)
     store.prepare()
     built = pyz.build(package)

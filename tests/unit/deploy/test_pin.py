@@ -60,8 +60,18 @@ def test_unpacking_again_leaves_what_is_there(tmp_path: Path) -> None:
     the_pin = pin.read_pin(tree)
     into = pin.unpack(the_pin, tmp_path / "x", LIMITS)
     before = into.stat().st_ino
-    (tree / "vendor" / "a.whl").unlink()
     assert pin.unpack(the_pin, tmp_path / "x", LIMITS).stat().st_ino == before
+
+
+def test_a_commit_with_another_wheel_is_refused_though_the_pinned_one_was_unpacked_before(
+    tmp_path: Path,
+) -> None:
+    tree = tree_with(tmp_path, zip_of(GOOD))
+    the_pin = pin.read_pin(tree)
+    pin.unpack(the_pin, tmp_path / "x", LIMITS)
+    (tree / "vendor" / "a.whl").write_bytes(zip_of({**GOOD, "fleet_agent/more.py": b""}))
+    with pytest.raises(PinError, match="sha256"):
+        pin.unpack(the_pin, tmp_path / "x", LIMITS)
 
 
 @pytest.mark.parametrize(
