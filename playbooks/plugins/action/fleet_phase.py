@@ -16,7 +16,7 @@ from fleet_agent.deploy import hosttask, nodebuild, parcel
 from fleet_agent.deploy import plan as plans
 from fleet_agent.deploy.flood import bounded
 from fleet_agent.deploy.heard import MOST_BYTES
-from fleet_agent.errors import FleetError
+from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.node import command
 from fleet_agent.wire import Phase
 
@@ -109,8 +109,15 @@ class ActionModule(ActionBase):
         return self._execute(loader, before + stdin)
 
     def _execute(self, argv, stdin):
-        with bounded(_MOST_GROWTH_BYTES):
-            done = self._low_level_execute_command(shlex.join(argv), in_data=stdin, sudoable=True)
+        try:
+            with bounded(_MOST_GROWTH_BYTES):
+                done = self._low_level_execute_command(
+                    shlex.join(argv), in_data=stdin, sudoable=True
+                )
+        except MemoryError:
+            raise NodeError(
+                f"said more than memory holds: over {MOST_BYTES} bytes are too many"
+            ) from None
         return done["rc"], done.get("stdout", ""), done.get("stderr", "")
 
     def _render(self, task_vars):
