@@ -6,6 +6,7 @@ A unit in the scope of a user is asked for as that user: root may not enter a us
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +19,8 @@ LOG_LINES: Final = 20
 # Stands for systemd's LoadState where the manager of a user can't be asked.
 NO_MANAGER: Final = "no-manager"
 _ASK_SECONDS: Final = 30.0
+_STOP_TRIES: Final = 4
+_STOP_PAUSE_SECONDS: Final = 0.25
 _PROPERTIES: Final = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus", "MainPID",
     "InvocationID", "NRestarts", "ActiveEnterTimestampMonotonic", "ExecMainStartTimestampMonotonic",
@@ -150,15 +153,24 @@ class Units:
         self._act("reload", refs)
 
     def stop(self, refs: Sequence[Ref], *, wait: bool = True) -> None:
-        """Stop the units; what is not there is stopped already."""
+        """Stop the units; what is not there is stopped already.
+
+        Tried again where it fails: a service that systemd is just starting anew cancels the stop
+        of its socket.
+        """
         for user, units in _by_user(refs).items():
-            extra = [] if wait else ["--no-block"]
-            done = self._call(user, ["stop", *extra, "--", *units], check=False)
-            # 5: not loaded (systemctl(1), EXIT STATUS).
-            if done.code not in (0, 5):
-                raise NodeError(
-                    f"could not be stopped: {done.complaint}", where=f"units {', '.join(units)}"
-                )
+            argv = ["stop", *([] if wait else ["--no-block"]), "--", *units]
+            for tries_left in reversed(range(_STOP_TRIES)):
+                done = self._call(user, argv, check=False)
+                # 5: not loaded (systemctl(1), EXIT STATUS).
+                if done.code in (0, 5):
+                    break
+                if not tries_left:
+                    raise NodeError(
+                        f"could not be stopped: {done.complaint}",
+                        where=f"units {', '.join(units)}",
+                    )
+                time.sleep(_STOP_PAUSE_SECONDS)
 
     def forget_failures(self, refs: Sequence[Ref]) -> None:
         """Let earlier failures not count: systemd refuses the sixth start within ten seconds."""
@@ -194,8 +206,6 @@ class Units:
         return UnitError(f"is {how}{status}", where=str(unit), mend=mend, log=self.log(unit, since))
 
     def _act(self, verb: str, refs: Sequence[Ref]) -> None:
-        import time
-
         since = time.time()
         for user, units in _by_user(refs).items():
             argv = [verb, "--", *units]

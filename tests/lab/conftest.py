@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 LIMIT_S = 900
 LAST_LINES = 12
 OF_THE_LAB_ITSELF = ("test_lab.py", "test_gitserver.py")
+OF_THE_FIRST_FLEET = "test_deploy.py"
 _labs: list[Lab] = []
 
 
@@ -37,16 +38,23 @@ def git(lab: Lab) -> Iterator[GitServer]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Test the lab itself first, on machines that carry nothing yet; give each test its limit.
+    """Test the lab itself first, then the fleet that bootstrap made; give each test its limit.
 
     The limit fits machines, where a test names none itself.
     """
-    items.sort(key=lambda item: item.path.name not in OF_THE_LAB_ITSELF)
+    items.sort(key=lambda item: _turn(item.path.name))
     if not config.pluginmanager.hasplugin("timeout"):
         return
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LIMIT_S))
+
+
+def _turn(name: str) -> int:
+    """0 before a fleet stands, 1 while it is as bootstrap left it, 2 afterwards."""
+    if name in OF_THE_LAB_ITSELF:
+        return 0
+    return 1 if name == OF_THE_FIRST_FLEET else 2
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,6 +6,9 @@ import os
 import pwd
 from pathlib import Path
 
+import pytest
+
+from fleet_agent.errors import NodeError
 from fleet_agent.node.layout import Layout
 from fleet_agent.node.units import Ref, State, Units, _state, ref
 
@@ -72,3 +75,20 @@ def test_a_users_manager_that_is_gone_hides_only_its_own_units(tmp_path: Path) -
     failure = units.failure(theirs, seen[theirs], 0.0)
     assert "no bus" in failure.what
     assert f"loginctl enable-linger {user}" in failure.mend
+
+
+def test_a_stop_that_systemd_cancels_is_asked_for_again(tmp_path: Path) -> None:
+    ask, asked = tmp_path / "systemctl", tmp_path / "asked"
+    ask.write_text(
+        f"#!/bin/sh\necho >> {asked}\n"
+        f'[ "$(wc -l < {asked})" -gt "$(cat {tmp_path}/cancels)" ] && exit 0\n'
+        "echo canceled >&2; exit 1\n"
+    )
+    ask.chmod(0o755)
+    units = Units(Layout(systemctl=(str(ask),)), 1.0)
+    (tmp_path / "cancels").write_text("2")
+    units.stop([Ref("fleet-agent@ezra.socket")])
+    assert asked.read_text().count("\n") == 3
+    (tmp_path / "cancels").write_text("1000")
+    with pytest.raises(NodeError, match="could not be stopped: canceled"):
+        units.stop([Ref("fleet-agent@ezra.socket")])
