@@ -25,8 +25,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_response(202); self.send_header("Content-Length", "0"); self.end_headers()
 class Server(http.server.HTTPServer):
     def server_bind(self):
-        self.socket.bind(self.server_address); self.server_name, self.server_port = "n", 9876
-Server(("", 9876), Answer).serve_forever()
+        self.socket.bind(self.server_address); self.server_name, self.server_port = "n", 9875
+Server(("", 9875), Answer).serve_forever()
 """
 SECRET = "lab-secret"
 
@@ -38,7 +38,7 @@ def hooked(lab: Lab, git: GitServer, tmp_path: Path) -> Iterator[Path]:
     node.put("/run/receiver.py", RECEIVER)
     node.run(["systemd-run", "--quiet", "--unit=receiver", "python3", "/run/receiver.py"])
     wait_until(
-        lambda: ":9876 " in node.inside(["ss", "-Hltn"]).stdout, timeout_s=10, what="receiver"
+        lambda: ":9875 " in node.inside(["ss", "-Hltn"]).stdout, timeout_s=10, what="receiver"
     )
     repository = git.create("hooked")
     clone = tmp_path / "hooked"
@@ -47,7 +47,7 @@ def hooked(lab: Lab, git: GitServer, tmp_path: Path) -> Iterator[Path]:
     git.git("add", ".", cwd=clone)
     git.git("commit", "--quiet", "-m", "Add <registry>", cwd=clone)
     git.git("push", "--quiet", "origin", "main", cwd=clone)
-    repository.webhook(f"http://{node.address}:9876/", SECRET)
+    repository.webhook(f"http://{node.address}:9875/", SECRET)
     yield clone
     node.run(["systemctl", "stop", "receiver"])
 
