@@ -37,7 +37,7 @@ def read_json(path: str) -> Any:
             return json.loads(source.read())
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise NodeError(
             f"is damaged: {error}", where=path, mend="look at it, then move it away"
         ) from None

@@ -131,11 +131,18 @@ def _ran(unit: Ref, state: State) -> bool:
 
 
 def load(layout: Layout, nonce: str) -> Baseline:
-    """The baseline of the run ``nonce``. Raises NodeError when it is not there."""
+    """The baseline of the run ``nonce``. Raises NodeError when it is not there, or damaged."""
     path = f"{layout.saved(nonce)}/{FILE_NAME}"
     data = durable.read_json(path)
     if data is None:
         raise NodeError("is not there: nobody knows what this node must return to", where=path)
+    try:
+        return _from_json(data)
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise NodeError(f"is damaged: {type(error).__name__} {error}", where=path) from None
+
+
+def _from_json(data: Any) -> Baseline:
     manifest = data["manifest"]
     return Baseline(
         release=data["release"],

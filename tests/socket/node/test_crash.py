@@ -66,3 +66,56 @@ def test_killed_on_the_way_back_it_is_gone_again(world: World, step: str) -> Non
     result = run.go("back")
     assert result["ok"], json.dumps(result, indent=1)
     assert world.state() == before
+
+
+JOURNALS = {
+    "cut off": '{"v":1,"state":"armed","dep',
+    "empty": "",
+    "of nuls": "\0" * 600,
+    "a list": "[]",
+    "nested": "[" * 100_000,
+    "of other keys": '{"v":1,"state":"armed"}',
+    "of another version": '{"v":2}',
+}
+
+
+@pytest.mark.parametrize("text", JOURNALS.values(), ids=JOURNALS)
+def test_a_damaged_journal_is_named_by_whoever_needs_it_and_nothing_is_touched(
+    world: World, text: str
+) -> None:
+    before = world.state()
+    path = world.root / "var/lib/fleet-agent/node/journal.json"
+    good = path.read_text()
+    number = next(numbers)
+    run = Run(world, number, world.release(f"model: {number}\n"))
+    path.write_text(text)
+    try:
+        for mode in ("forward", "back"):
+            result = run.phase("preflight", mode)
+            assert not result["ok"]
+            assert "journal.json" in result["error"]["where"], result
+        for words in (("recover",), ("expire", run.nonce)):
+            alone = run.alone(*words)
+            assert alone.returncode == 1
+            assert "journal.json" in alone.stderr
+            assert "Traceback" not in alone.stderr
+    finally:
+        path.write_text(good)
+    assert world.state() == before
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"manifest":null,"places":[1]}', ""])
+def test_a_damaged_baseline_is_named_and_the_node_stays_as_it_is(world: World, text: str) -> None:
+    number = next(numbers)
+    run = Run(world, number, world.release(f"model: {number}\n"))
+    for phase in ("preflight", "baseline", "soul", "deploy"):
+        assert run.phase(phase)["ok"]
+    path = world.root / f"var/lib/fleet-agent/node/saved/{run.nonce}/baseline.json"
+    good = path.read_text()
+    path.write_text(text)
+    assert run.phase("preflight", "back")["ok"]
+    result = run.phase("deploy", "back")
+    assert not result["ok"]
+    assert "baseline.json" in result["error"]["where"], result
+    path.write_text(good)
+    assert run.go("back")["ok"]

@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,3 +165,27 @@ def test_a_failed_checkpoint_is_reported(tmp_path: Path) -> None:
     checkpointer.after_commit(1)
     checkpointer.wait()
     assert [type(failure) for failure in failures] == [StoreBroken]
+
+
+@pytest.mark.parametrize("left", [0, 1, 31, 32, 33, 4000, 4152, 8000, 12_000, -1, -4096, -4100])
+def test_a_log_that_was_cut_off_leaves_what_was_committed_before_the_cut(
+    tmp_path: Path, left: int
+) -> None:
+    store = open_store(str(tmp_path / "a.db"), make_table)
+    for number in range(20):
+        with store.transaction() as db:
+            db.execute("INSERT INTO thing (body) VALUES (?)", (number,))
+    kept = tmp_path / "cut"
+    kept.mkdir()
+    for name in ("a.db", "a.db-wal"):  # as a machine without power leaves them
+        (kept / name).write_bytes((tmp_path / name).read_bytes())
+    store.close()
+    log = kept / "a.db-wal"
+    size = log.stat().st_size
+    os.truncate(log, left if left >= 0 else size + left)
+    with closing(open_store(str(kept / "a.db"), make_table)) as found:
+        rows = [row[0] for row in found.connection.execute("SELECT body FROM thing ORDER BY id")]
+        assert rows == list(range(len(rows))), "a prefix of what was committed, in its order"
+        assert found.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        with found.transaction() as db:
+            db.execute("INSERT INTO thing (body) VALUES (99)")
