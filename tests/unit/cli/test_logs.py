@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from fleet_agent.cli.logs import OneLine
+from fleet_agent.cli.logs import Allowance, OneLine
 
 HOSTILE = "a\nfleet-deploy: deploy 9: verified\r\x1b[2J\x9b1m\u202e\ud800"
 
@@ -33,3 +33,21 @@ def test_a_traceback_keeps_its_lines() -> None:
     broken = record("a handler broke")
     broken.exc_info = (raised.type, raised.value, raised.tb)
     assert "\nTraceback (most recent call last):\n" in OneLine("%(message)s").format(broken)
+
+
+def refusal() -> logging.LogRecord:
+    said = record("ezra: refused %s", "POST /message")
+    said.name = "fleet_agent.audit"
+    return said
+
+
+def test_refusals_of_strangers_are_written_up_to_a_measure_and_the_rest_is_counted() -> None:
+    now = 0.0
+    allowance = Allowance(lambda: now)
+    assert sum(allowance.filter(refusal()) for _ in range(5000)) == 1000
+    assert allowance.filter(record("deploy 7: verified")), "what is no refusal is always written"
+    now = 1.0
+    first = refusal()
+    assert allowance.filter(first)
+    assert first.getMessage().endswith("(4000 more refusals were not written)")
+    assert sum(allowance.filter(refusal()) for _ in range(1000)) == 49
