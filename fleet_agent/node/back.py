@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from fleet_agent.errors import FleetError, NodeError
-from fleet_agent.node import backunits, durable, guard, judge, present, saved, steps, timer
+from fleet_agent.node import backunits, durable, guard, judge, present, restore, saved, steps, timer
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.desired import RUNTIME, Wish, wishes
 from fleet_agent.node.journal import (
@@ -89,7 +89,7 @@ def restore_release(act: Act) -> Outcome:
         act.log.say(f"current leads back to {baseline.release or 'nothing'}")
     act.step(steps.CURRENT_RESTORED)
     others = [item for item in baseline.places if not _is_unit(item.place)]
-    restored = saved.restore(layout, act.spec.nonce, others)
+    restored = restore.places(layout, act.spec.nonce, baseline, others)
     _say(act, restored.problems)
     act.step(steps.PLACES_RESTORED)
     return Outcome(
@@ -120,9 +120,9 @@ def restore_units(act: Act, *, booting: bool = False) -> Outcome:
     files = [
         item for item in baseline.places if _is_unit(item.place) and not guard.belongs_to(item)
     ]
-    restored = saved.restore(layout, act.spec.nonce, files)
+    restored = restore.places(layout, act.spec.nonce, baseline, files)
     _say(act, restored.problems)
-    saved.remove_directories(layout, baseline.directories)
+    restore.remove_directories(layout, baseline.directories)
     work.enable()
     act.step(steps.UNITS_RESTORED)
     restarted = work.start()
@@ -172,7 +172,7 @@ def _places_as_they_were(act: Act, baseline: Baseline) -> None:
     for item in baseline.places:
         if guard.belongs_to(item):
             continue
-        if not saved.same(where.look(item.place), item.found, any_owner=layout.unprivileged):
+        if not restore.same(where.look(item.place), item.found, any_owner=layout.unprivileged):
             raise NodeError("is not as it was before the deploy", where=item.place)
 
 

@@ -5,7 +5,7 @@ It must be enabled before anything is switched, and stay until a way back is at 
 
 from __future__ import annotations
 
-from fleet_agent.node import decide, present, putting, saved
+from fleet_agent.node import decide, present, putting, restore
 from fleet_agent.node.act import Act
 from fleet_agent.node.desired import RECOVER
 from fleet_agent.node.layout import UNITS
@@ -35,5 +35,5 @@ def dismiss(act: Act, baseline: Baseline) -> None:
     was = next((unit for unit in baseline.units if unit.ref == _UNIT), None)
     if was is not None and not was.enabled and act.units.show([_UNIT])[_UNIT].enabled:
         act.units.disable([_UNIT])
-    if saved.restore(act.layout, act.spec.nonce, files).places:
+    if restore.places(act.layout, act.spec.nonce, baseline, files).places:
         act.units.daemon_reload()

@@ -1,4 +1,4 @@
-"""The baseline: what lay on this node before a run, and how to let it lie there again.
+"""The baseline: what lay on this node before a run. How it lies there again is ``restore``.
 
 Written once, fsynced, before anything changes; read by the way back. Copies of files lie beside.
 """
@@ -8,31 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from fleet_agent.errors import FleetError, NodeError
+from fleet_agent.errors import NodeError
 from fleet_agent.node import durable
 from fleet_agent.node.desired import PIPELINE
 from fleet_agent.node.layout import Layout
-from fleet_agent.node.place import (
-    ABSENT,
-    FILE,
-    LINK,
-    Found,
-    Owner,
-    PlaceError,
-    Places,
-)
+from fleet_agent.node.place import ABSENT, FILE, LINK, Found, Places
 from fleet_agent.node.present import Present, Record
 from fleet_agent.node.units import Ref, State, ref
 from fleet_agent.release import manifest as manifests
 from fleet_agent.release.manifest import Manifest
 
 FILE_NAME: Final = "baseline.json"
-# What a mode may give back: a set-uid bit is nobody's configuration.
-_MODES: Final = 0o777
 
 
 class SavedPlace(NamedTuple):
@@ -74,6 +63,7 @@ def save(
 ) -> Baseline:
     """Write down what is there, with copies of the files at the places that are ``changing``.
 
+    Of the others the release in force has the content; of what it has not, a copy is kept too.
     ``most`` is the size of the largest file that is copied, in bytes. Raises NodeError for a
     place that holds neither a file nor a link: that could not be put back.
     """
@@ -83,6 +73,7 @@ def save(
     where = Places(layout.root, unprivileged=layout.unprivileged)
     places: list[SavedPlace] = []
     missing: dict[str, None] = {}
+    held = {entry.sha256 for entry in (present.manifest.files if present.manifest else ())}
     for number, (place, found) in enumerate(sorted(present.found.items())):
         copy = ""
         if place in changing:
@@ -92,14 +83,14 @@ def save(
                     where=place,
                     mend="move it away, or name another place",
                 )
-            if found.kind == FILE:
-                copy = str(number)
-                data = where.read(place, most)
-                if hashlib.sha256(data).hexdigest() != found.sha256:
-                    # What is put back gets the owner that was seen, so it must be what was seen.
-                    raise NodeError("changed while it was copied", where=place)
-                durable.write(f"{directory}/files/{copy}", data)
             missing.update(dict.fromkeys(where.missing_directories(place)))
+        if found.kind == FILE and (place in changing or found.sha256 not in held):
+            copy = str(number)
+            data = where.read(place, most)
+            if hashlib.sha256(data).hexdigest() != found.sha256:
+                # What is put back gets the owner that was seen, so it must be what was seen.
+                raise NodeError("changed while it was copied", where=place)
+            durable.write(f"{directory}/files/{copy}", data)
         places.append(SavedPlace(place, found, copy))
     baseline = Baseline(
         release=present.release,
@@ -187,77 +178,6 @@ def _to_json(baseline: Baseline) -> dict[str, Any]:
         "health": dict(baseline.health),
         "releases": list(baseline.releases),
     }
-
-
-class Restored(NamedTuple):
-    """The places that had to be changed, and a sentence for each that could not be."""
-
-    places: tuple[str, ...]
-    problems: tuple[str, ...]
-
-
-def restore(layout: Layout, nonce: str, saved: Iterable[SavedPlace]) -> Restored:
-    """Let there lie what lay there. One place that can't be put back keeps no other from it.
-
-    Many are a wizard's own to spoil, and the others of its node must not suffer from that; who
-    looks whether all is back will find it.
-    """
-    restored: list[str] = []
-    problems: list[str] = []
-    for item in saved:
-        try:
-            if _restore_one(layout, nonce, item):
-                restored.append(item.place)
-        except (FleetError, OSError) as error:
-            problems.append(f"{item.place} could not be put back: {error}")
-    return Restored(tuple(restored), tuple(problems))
-
-
-def _restore_one(layout: Layout, nonce: str, item: SavedPlace) -> bool:
-    """Whether there was something to be changed."""
-    if _lies_there(layout, item):
-        return False
-    where = Places(layout.root, unprivileged=layout.unprivileged, clearing=True)
-    found = item.found
-    if found.kind == ABSENT:
-        where.remove(item.place)
-    elif found.kind == LINK:
-        where.link(item.place, found.target)
-    elif item.copy:
-        with open(f"{layout.saved(nonce)}/files/{item.copy}", "rb") as source:
-            where.write(item.place, source.read(), found.mode & _MODES, Owner(found.uid, found.gid))
-    else:
-        raise NodeError("was changed by somebody else, and there is no copy", where=item.place)
-    return True
-
-
-def _lies_there(layout: Layout, item: SavedPlace) -> bool:
-    where = Places(layout.root, unprivileged=layout.unprivileged)
-    try:
-        return same(where.look(item.place), item.found, any_owner=layout.unprivileged)
-    except PlaceError:
-        return False  # somebody has changed the way to it
-
-
-def remove_directories(layout: Layout, made: Iterable[str]) -> None:
-    """Remove those of the directories ``made`` that are empty; what somebody spoiled stays."""
-    where = Places(layout.root, unprivileged=layout.unprivileged)
-    for directory in made:
-        with suppress(PlaceError):
-            where.remove_directory(directory)
-
-
-def same(now: Found, before: Found, *, any_owner: bool = False) -> bool:
-    """Whether two looks at a place saw the same thing."""
-    if now.kind != before.kind or now.kind == ABSENT:
-        return now.kind == before.kind
-    if now.sha256 != before.sha256 or now.target != before.target:
-        return False
-    if now.kind == LINK:
-        return True
-    if not any_owner and (now.uid, now.gid) != (before.uid, before.gid):
-        return False
-    return now.mode & _MODES == before.mode & _MODES
 
 
 def releases(layout: Layout) -> tuple[str, ...]:

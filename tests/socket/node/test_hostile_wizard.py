@@ -91,6 +91,20 @@ def test_what_a_wizard_spoils_in_mid_deploy_is_put_back(
     assert not os.listdir(world.root / "etc/others") if spoil is a_link_elsewhere else True
 
 
+@pytest.mark.parametrize("spoil", (a_pipe, a_file_on_the_way), ids=lambda one: one.__name__)
+def test_what_the_deploy_was_not_to_change_is_put_back_too(
+    world: World, spoil: Callable[[World], None]
+) -> None:
+    before = seen(world)
+    run = Run(world, 2, world.release("model: b\n"))
+    for phase in ("preflight", "baseline", "soul", "deploy"):
+        assert run.phase(phase)["ok"]
+    spoil(world)
+    result = run.go("back")
+    assert result["ok"], json.dumps(result, indent=1)
+    assert seen(world) == before
+
+
 @pytest.mark.parametrize("spoil", SPOIL, ids=lambda one: one.__name__)
 def test_a_node_that_goes_back_by_itself_is_not_held_up_either(
     world: World, spoil: Callable[[World], None]
