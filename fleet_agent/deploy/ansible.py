@@ -182,8 +182,7 @@ def argv(ways: Ways, plan: Plan, inventory_path: str, variables_path: str) -> li
 
     The way back takes ours, since the tree's may be what failed; unless the tree has a word in it.
     """
-    own = plan.mode == BACK and undo_of(plan) is None
-    site = os.path.join(ways.playbooks if own else plan.tree, "site.yml")
+    site = os.path.join(ways.playbooks if _goes_back_alone(plan) else plan.tree, "site.yml")
     command = [
         ways.playbook_program,
         "--inventory", inventory_path,
@@ -197,21 +196,33 @@ def argv(ways: Ways, plan: Plan, inventory_path: str, variables_path: str) -> li
 def write_inputs(
     ways: Ways, plan: Plan, plan_path: str, only: frozenset[str] | None = None
 ) -> tuple[str, str]:
-    """Write configuration, inventory and variables for the run; returns the last two paths.
-
-    Ansible looks for ``group_vars`` beside the inventory, so that is where the tree's are linked.
-    """
+    """Write configuration, inventory and variables for the run; returns the last two paths."""
     directory = plan.directory
-    theirs = os.path.join(plan.tree, GROUP_VARS)
-    here = os.path.join(directory, GROUP_VARS)
-    if os.path.isdir(theirs) and not os.path.islink(theirs) and not os.path.lexists(here):
-        os.symlink(theirs, here)
+    _link_group_vars(plan)
     _write(os.path.join(directory, "ansible.cfg"), configuration(ways, plan))
     inventory_path = os.path.join(directory, f"inventory-{plan.mode}.yml")
     _write(inventory_path, json.dumps(inventory(ways, plan, only), indent=1))
     variables_path = os.path.join(directory, f"variables-{plan.mode}.json")
     _write(variables_path, json.dumps(extra_vars(ways, plan, plan_path), indent=1))
     return inventory_path, variables_path
+
+
+def _link_group_vars(plan: Plan) -> None:
+    """Let Ansible find the tree's ``group_vars`` where it looks: beside the inventory.
+
+    Not on the way back, where they may be what failed; unless the tree has a word in it.
+    """
+    theirs = os.path.join(plan.tree, GROUP_VARS)
+    here = os.path.join(plan.directory, GROUP_VARS)
+    if os.path.islink(here):
+        os.unlink(here)
+    wanted = not _goes_back_alone(plan) and os.path.isdir(theirs) and not os.path.islink(theirs)
+    if wanted:
+        os.symlink(theirs, here)
+
+
+def _goes_back_alone(plan: Plan) -> bool:
+    return plan.mode == BACK and undo_of(plan) is None
 
 
 def _write(path: str, text: str) -> None:

@@ -25,7 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--ref", "--commit", metavar="REF", help="a tag, branch, commit or full reference"
     )
     parser.add_argument(
-        "--check", action="store_true", help="change nothing, show the difference a node"
+        "--check",
+        action="store_true",
+        help="change nothing, show the difference a node (the commit's own templates and tasks run "
+        "on the orchestrator all the same: read it first)",
     )
     parser.add_argument("--markdown", action="store_true", help="with --check: made for pasting")
     parser.add_argument("--no-follow", action="store_true", help="only queue it")

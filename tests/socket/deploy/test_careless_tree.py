@@ -52,6 +52,17 @@ def test_a_broken_play_of_the_tree_does_not_hinder_the_way_back(
     assert outcome.result["put_back"] == [host]
 
 
+def test_variables_that_cannot_be_read_do_not_hinder_the_way_back(nodes: TalkingNodes) -> None:
+    host = nodes.add(f"echo '{GOOD}'")
+    plan = nodes.plan()
+    theirs = Path(plan.tree) / "group_vars"
+    theirs.mkdir()
+    (theirs / "all.yml").write_text("- : [")
+    Path(plan.directory, "group_vars").symlink_to(theirs)  # as the way forward has left it
+    outcome = nodes.conductor().put_back(plan)
+    assert outcome.result["put_back"] == [host], outcome
+
+
 def test_tasks_that_undo_run_from_the_trees_own_play(nodes: TalkingNodes, tmp_path: Path) -> None:
     nodes.add(f"echo '{GOOD}'")
     plan = nodes.plan()
