@@ -127,19 +127,14 @@ def test_what_a_thief_swaps_in_its_home_leads_root_nowhere(fleet: Fleet) -> None
         node.run(["systemctl", "stop", "swapping"])
     touched = [record for record in ends if content.host_of(node) in record.result["touched"]]
     assert touched, "none came so far that there was something to fight for"
-    settled(fleet, node)
     assert etc_of(node) == before
     owned = node.run(["find", "/", "-xdev", "-user", THIEF, "-not", "-path", f"{HOME}*",
                       "-not", "-path", "/proc/*", "-not", "-path", "/tmp/*"]).stdout  # fmt: skip
     assert owned == ""
-    node.run(
-        [
-            "sh",
-            "-c",
-            f"rm -rf {HOME}/deep {HOME}/caught {HOME}/.fleet-agent.*; "
-            f"for one in config.json soul.md stand_in.py; do rm -rf {HOME}/$one; done",
-        ]
-    )
+    # What a person does then; a node that still goes back by itself puts back what it needs.
+    spoilt = "config.json soul.md stand_in.py deep caught .fleet-agent.*"
+    node.run(["sh", "-c", f"cd {HOME} && rm -rf {spoilt}"])
+    settled(fleet, node)
     assert fleet.push(label="after the thief was stopped").state == "verified"
     is_well(fleet)
 
