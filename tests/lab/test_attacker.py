@@ -145,7 +145,7 @@ def test_a_stolen_node_keeps_no_other_from_its_way_back(fleet: Fleet, does: str)
     others = {content.host_of(one) for one in fleet.lab.nodes if one is not node}
     pid = fleet.orchestrator.pid("fleet-deploy.service")
     with stolen(node, does, on_the_way_back=True):
-        record = fleet.push(edit=model("lab/stolen"), label=f"a stolen node {does[:10]}")
+        record = fleet.push(edit=model("lab/stolen"), label="a stolen node")
     assert record.state == "failed", record
     assert record.cause["host"] == content.host_of(node), record
     assert set(record.result["put_back"]) == others, record
