@@ -13,6 +13,7 @@ from fleet_agent.observe.sight import HealthSight
 from fleet_agent.wire import Health
 
 _MOST_SHOWN: Final = 60
+_MOST_SECONDS: Final = 1e10  # three hundred years
 
 
 def judge(wizard: str, fleet: str, status: int, body: bytes, via: str) -> HealthSight:
@@ -84,4 +85,7 @@ def _uptime(said: Mapping[str, Any]) -> float | None:
         value = said["checks"]["uptime"][0]["observedValue"]
     except (KeyError, IndexError, TypeError):
         return None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    # Whoever answers there may say infinity, or a number that no float holds.
+    return float(value) if 0 <= value <= _MOST_SECONDS else None

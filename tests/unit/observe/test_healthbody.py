@@ -85,3 +85,11 @@ def test_pass_with_an_error_of_http_is_a_failure() -> None:
                                     {"uptime": [{"observedValue": True}]}])  # fmt: skip
 def test_an_age_that_is_not_told_is_unknown(checks: object) -> None:
     assert seen(GOOD | {"checks": checks}).age_seconds is None
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "9" * 400, "-1", "1e11"])
+def test_an_age_that_nobody_has_is_unknown_and_hides_no_other_wizard(number: str) -> None:
+    body = json.dumps(GOOD).replace("12.5", number).encode()
+    sight = seen(body)
+    assert (sight.status, sight.age_seconds) == (Health.PASS, None)
+    json.dumps(sight.age_seconds, allow_nan=False)
