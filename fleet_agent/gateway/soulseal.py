@@ -61,15 +61,25 @@ class SoulSeal:
         return Sight(Health.FAIL, reason, found)
 
     def _read_seal(self, path: str) -> str:
-        state = os.stat(path)
-        if state.st_nlink == 0:
-            # The view of a single file stays with it when another one takes its place.
-            raise OSError(0, "was replaced since this daemon started; restart it to look anew")
-        stamp = (state.st_mtime_ns, state.st_ctime_ns, state.st_size, state.st_ino, state.st_dev)
-        if stamp != self._stamp:
-            if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
-                raise OSError(0, "is no text file")
-            with open(path, "rb") as file:
-                self._found = plain_sha256()(file.read(_MOST_BYTES)).hexdigest()
-            self._stamp = stamp
+        # Whoever owns the folder may put a pipe there between any two looks: nothing waits for it.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            state = os.fstat(handle)
+            if state.st_nlink == 0:
+                # The view of a single file stays with it when another one takes its place.
+                raise OSError(0, "was replaced since this daemon started; restart it to look anew")
+            stamp = (
+                state.st_mtime_ns,
+                state.st_ctime_ns,
+                state.st_size,
+                state.st_ino,
+                state.st_dev,
+            )
+            if stamp != self._stamp:
+                if not stat.S_ISREG(state.st_mode) or state.st_size > _MOST_BYTES:
+                    raise OSError(0, "is no text file")
+                self._found = plain_sha256()(os.read(handle, state.st_size)).hexdigest()
+                self._stamp = stamp
+        finally:
+            os.close(handle)
         return self._found

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,16 +70,18 @@ def test_a_folder_in_its_place_fails(tmp_path: Path) -> None:
 
 
 def closed(monkeypatch: pytest.MonkeyPatch, *closed: Path) -> None:
-    """Let stat refuse some paths: the tests may run as root, who sees everything."""
-    whole = os.stat
+    """Let some paths not be opened: the tests may run as root, who sees everything."""
+    whole = os.open
     names = [str(path) for path in closed]
 
-    def refuse(path: str) -> os.stat_result:
+    def refuse(path: str, flags: int) -> int:
         if path in names:
             raise PermissionError(13, "Permission denied", path)
-        return whole(path)
+        return whole(path, flags)
 
-    monkeypatch.setattr("fleet_agent.gateway.soulseal.os.stat", refuse)
+    monkeypatch.setattr(
+        "fleet_agent.gateway.soulseal.os", SimpleNamespace(**{**vars(os), "open": refuse})
+    )
 
 
 def test_a_soul_out_of_sight_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,3 +113,31 @@ def test_a_file_that_was_replaced_behind_its_view_fails(tmp_path: Path) -> None:
         status, reason, _ = watched.look()
     assert status is Health.FAIL
     assert "was replaced since this daemon started" in reason
+
+
+SWAPPING = """
+import os, sys
+os.chdir(sys.argv[1])
+os.mkfifo("pipe")
+print("swapping", flush=True)
+while True:
+    with open("new", "wb") as made:
+        made.write(b"Be kind.\\n")
+    os.rename("new", "soul")
+    os.link("pipe", "new")
+    os.rename("new", "soul")
+"""
+
+
+def test_a_pipe_that_takes_the_souls_place_while_we_look_holds_nobody(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", SWAPPING, str(tmp_path)], stdout=subprocess.PIPE
+    ) as swapping:
+        assert swapping.stdout is not None
+        assert swapping.stdout.readline()
+        try:
+            looked = [seal(tmp_path / "soul").look().status for _ in range(200_000)]
+        finally:
+            swapping.kill()
+    assert set(looked) == {Health.PASS, Health.FAIL}
+    assert len(os.listdir("/proc/self/fd")) < 200, "none is left open"
