@@ -66,7 +66,12 @@ class Output:
         import json
 
         indent = 2 if self.is_terminal else None
-        self._write(self._stdout, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
+        if not text.isascii() or "\x7f" in text:
+            # JSON escapes the controls of ASCII alone; others steer a terminal, too.
+            text = "".join(char if char.isprintable() or char == "\n" else _escaped(char)
+                           for char in text)  # fmt: skip
+        self._write(self._stdout, text + "\n")
 
     def note(self, text: str) -> None:
         """A remark on stderr, for people, also under ``--json``."""
@@ -109,6 +114,13 @@ class Output:
 def printable(text: str) -> str:
     """``text`` from elsewhere (a node, a commit) without what would steer a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _escaped(char: str) -> str:
+    """A character as JSON writes it in ASCII."""
+    import json
+
+    return json.dumps(char)[1:-1]
 
 
 def error_lines(error: FleetError) -> list[str]:

@@ -110,3 +110,13 @@ def test_words_of_a_node_in_an_error_steer_no_terminal() -> None:
     lines = error_lines(FleetError("no\n\x1b]0;owned\x07", where="a\x1b[2J", mend="\u202eb\tc"))
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
+
+
+def test_json_of_a_nodes_words_steers_no_terminal_and_means_the_same() -> None:
+    stdout = Terminal()
+    said = {"é": ["\x9b2J\u202egood\ud800\x7f", "naïve 🧙\u200d"], "a": "b\n\x1b[2J"}
+    output(stdout, json=True).value(said)
+    text = stdout.getvalue()
+    assert all(char.isprintable() or char == "\n" for char in text)
+    assert "naïve 🧙" in text
+    assert json.loads(text) == said
