@@ -18,6 +18,7 @@ from fleet_agent.services.settings import (
     read_release,
     wizard_name,
 )
+from fleet_agent.yamlfile.mistakes import MistakesError
 from tests.daemon import Machine
 
 EXAMPLE = Path(__file__).parents[3] / "etc/daemon.yaml"
@@ -64,21 +65,21 @@ def test_everything_can_be_said() -> None:
     ("changes", "where", "words"),
     [
         ({"v": 2}, "x", "version 2"),
-        ({"wizard": None}, "x", "'wizard' is missing"),
-        ({"wizard": "../../etc"}, "", "is no wizard's name"),
-        ({"wizzard": 1}, "x", "did you mean 'wizard'?"),
+        ({"wizard": None}, "x: wizard", "is missing"),
+        ({"wizard": "../../etc"}, "x: wizard", "is no wizard's name"),
+        ({"wizzard": 1}, "x: wizzard", "did you mean 'wizard'?"),
         ({"role": "king"}, "x: role", "must be orchestrator or standby or worker"),
         ({"unsigned": True}, "x: unsigned", "must be refuse or allow"),
-        ({"listen": {"port": "8646"}}, "x: listen: port", "must be a port"),
-        ({"listen": {"port": True}}, "x: listen: port", "must be a port"),
-        ({"listen": {"prot": 1}}, "x: listen", "did you mean 'port'?"),
+        ({"listen": {"port": "8646"}}, "x: listen.port", "must be a port"),
+        ({"listen": {"port": True}}, "x: listen.port", "must be a port"),
+        ({"listen": {"prot": 1}}, "x: listen.prot", "did you mean 'port'?"),
         ({"listen": 8646}, "x: listen", "must be a mapping"),
-        ({"limits": {"batch_line": 7}}, "x: limits.batch_line", "unknown setting"),
+        ({"limits": {"batch_line": 7}}, "x: limits.batch_line", "did you mean 'batch_lines'?"),
         ({"limits": {"batch_lines": 0}}, "x: limits.batch_lines", "between 1 and 10000"),
         ({"limits": {"deploy_forks": 7}}, "x: limits.deploy_forks", "no limit of a daemon"),
         ({"limits": [1]}, "x: limits", "must be a mapping"),
-        ({"hook": {"secret_files": "/a"}}, "x: hook: secret_files", "must be a list"),
-        ({"soul": {"place": "/a"}}, "x: soul", "'seal' is missing"),
+        ({"hook": {"secret_files": "/a"}}, "x: hook.secret_files", "must be a list"),
+        ({"soul": {"place": "/a"}}, "x: soul.seal", "is missing"),
         ({"state_dir": ""}, "x: state_dir", "must be a text"),
         ({"state_dir": "/a\0b"}, "x: state_dir", "must be a text"),
     ],
@@ -88,6 +89,11 @@ def test_a_mistake_is_named_with_its_key(changes: dict[str, Any], where: str, wo
         from_value({"v": 1, "wizard": "ezra"} | changes, "x")
     assert caught.value.where == where
     assert words in f"{caught.value.what}; {caught.value.mend}"
+
+
+def test_a_damaged_release_tells_its_first_mistake_and_how_many_more() -> None:
+    with pytest.raises(ConfigError, match=r"x: rol: unknown key \(and 2 more\)"):
+        from_value({"v": 1, "rol": 1, "listen": {"port": -1}}, "x")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", '{"v":1,"wizard":"ezra"'])
@@ -113,6 +119,52 @@ def test_yaml_mistakes_are_named_with_their_line(tmp_path: Path, text: str) -> N
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"daemon\.yaml"):
         read_file(str(path))
+
+
+EVERYTHING_WRONG = """\
+wizard: Ezra
+rol: worker
+listen:
+  adress: 127.0.0.1
+  port: 99999
+unsigned: yes
+hook: {secret_files: /a, tag: 7}
+soul:
+  place: /a
+limits:
+  batch_line: 7
+  batch_lines: 0
+  deploy_forks: 7
+  message_hops: "16"
+state_dir: ""
+v: 2
+"""
+
+
+def test_one_run_shows_every_mistake_with_its_line_and_mend(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.yaml"
+    path.write_text(EVERYTHING_WRONG)
+    with pytest.raises(MistakesError, match="the settings have 14 mistakes") as caught:
+        read_file(str(path))
+    found = {(one.line, one.key): one for one in caught.value.mistakes}
+    assert list(found) == [
+        (1, "wizard"), (2, "rol"), (4, "listen.adress"), (5, "listen.port"), (6, "unsigned"),
+        (7, "hook.secret_files"), (7, "hook.tag"), (8, "soul.seal"), (11, "limits.batch_line"),
+        (12, "limits.batch_lines"), (13, "limits.deploy_forks"), (14, "limits.message_hops"),
+        (15, "state_dir"), (16, "v"),
+    ]  # fmt: skip
+    assert all(one.file == str(path) and one.mend for one in found.values())
+    assert found[2, "rol"].mend == "did you mean 'role'?"
+    assert found[4, "listen.adress"].mend == "did you mean 'address'?"
+    assert found[11, "limits.batch_line"].mend == "did you mean 'batch_lines'?"
+
+
+def test_what_is_no_mapping_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "daemon.yaml"
+    path.write_text("- wizard\n")
+    with pytest.raises(MistakesError) as caught:
+        read_file(str(path))
+    assert len(caught.value.mistakes) == 1
 
 
 def test_the_example_shows_all_settings_with_their_defaults(tmp_path: Path) -> None:
