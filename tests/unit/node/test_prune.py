@@ -45,13 +45,18 @@ def test_a_release_that_is_some_process_directory_or_argument_is_in_use(tmp_path
     layout = Layout(root=str(tmp_path))
     for name in ("a", "b", "c"):
         durable.directory(layout.release(name))
-    sleeping = [sys.executable, "-c", "import time; time.sleep(60)"]
-    inside = subprocess.Popen(sleeping, cwd=layout.release("a"))
-    named = subprocess.Popen([*sleeping, f"{layout.release('b')}/code"])
+    sleeping = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    inside = subprocess.Popen(sleeping, cwd=layout.release("a"), stdout=subprocess.PIPE)
+    named = subprocess.Popen([*sleeping, f"{layout.release('b')}/code"], stdout=subprocess.PIPE)
     try:
+        for one in (inside, named):
+            # Popen returns in the middle of execve, when the kernel closes the descriptors; the
+            # arguments are shown a moment later. A program that speaks is through.
+            assert one.stdout is not None
+            assert one.stdout.readline() == b"up\n"
         assert prune.in_use(layout) >= {"a", "b"}
         assert "c" not in prune.in_use(layout)
     finally:
         for one in (inside, named):
             one.kill()
-            one.wait()
+            one.communicate()
