@@ -17,6 +17,9 @@ SOCKET_HOOK: Final = "hook"
 
 MEDIA_JSON: Final = "application/json"
 MEDIA_PROBLEM: Final = "application/problem+json"  # RFC 9457
+# How the type of every problem of ours begins, and the description of every health answer.
+PROBLEM_TYPE: Final = "tag:fleet-agent,2026:"
+DESCRIPTION: Final = "fleet-agent of "
 MEDIA_HEALTH: Final = "application/health+json"  # draft-inadarei-api-health-check-06
 MEDIA_NDJSON: Final = "application/x-ndjson"
 # Between daemons: NDJSON behind a head line that says the places of the messages in their stream.

@@ -15,7 +15,7 @@ from fleet_agent.errors import RequestError
 from fleet_agent.gateway.serving import Serving
 from fleet_agent.httpd.answer import json_response
 from fleet_agent.httpd.types import Request, Response
-from fleet_agent.wire import MEDIA_HEALTH, Health
+from fleet_agent.wire import DESCRIPTION, MEDIA_HEALTH, Health
 
 _SEVERITY: Final = {Health.PASS: 0, Health.WARN: 1, Health.FAIL: 2}
 _NEVER_STORED: Final = (("Cache-Control", "no-store"),)
@@ -72,7 +72,7 @@ def report(serving: Serving, release: Release, checks: Sequence[Check], now: flo
         "version": __version__,
         "releaseId": release.running_id,
         "serviceId": serving.wizard,
-        "description": f"fleet-agent of {serving.wizard} in fleet {serving.fleet}",
+        "description": f"{DESCRIPTION}{serving.wizard} in fleet {serving.fleet}",
         "fleet": serving.fleet,
         "wizard": serving.wizard,
         "running": release.running,

@@ -9,7 +9,7 @@ import json
 
 from fleet_agent.errors import FleetError, RequestError
 from fleet_agent.httpd.types import Response
-from fleet_agent.wire import MEDIA_JSON, MEDIA_PROBLEM
+from fleet_agent.wire import MEDIA_JSON, MEDIA_PROBLEM, PROBLEM_TYPE
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
@@ -40,7 +40,7 @@ def problem(
     by itself says when to come back.
     """
     value: dict[str, object] = {
-        "type": f"tag:fleet-agent,2026:{error.title.replace(' ', '-')}",
+        "type": f"{PROBLEM_TYPE}{error.title.replace(' ', '-')}",
         "title": error.title,
         "status": error.http_status,
         "detail": error.what,

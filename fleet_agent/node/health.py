@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from fleet_agent.wire import ROUTE_HEALTH, Health
+from fleet_agent.wire import DESCRIPTION, PROBLEM_TYPE, ROUTE_HEALTH, Health
 
 ASK_SECONDS: Final = 2.0
 _MOST_BYTES: Final = 256 * 1024
@@ -80,13 +80,18 @@ def read(data: bytes) -> Answer:
     words = head.split(b" ", 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
         return Answer(why="what answered speaks no HTTP")
+    code = words[1][:3].decode("ascii", "replace")
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
-        code = words[1].decode("ascii", "replace")
-        return Answer(why=f"answered {code} with no JSON: not our daemon?")
+        return Answer(why=f"answered {code} {_no_health(body, 'no JSON')}")
     if not isinstance(said, dict):
-        return Answer(why="answered with no JSON object: not our daemon?")
+        return Answer(why=f"answered {code} with no JSON object: not our daemon?")
+    if _text(said, "type").startswith(PROBLEM_TYPE):
+        # Ours without a doubt: a handler broke, or the daemon is too busy to say how it is.
+        return Answer(why=f"the daemon answered {code} instead of its health: {_detail(said)}")
+    if not _text(said, "serviceId"):
+        return Answer(why=f"answered {code} {_no_health(body, 'no health')}")
     return Answer(
         wizard=_text(said, "serviceId"),
         status=_text(said, "status"),
@@ -96,6 +101,17 @@ def read(data: bytes) -> Answer:
         body=said,
         keys=_keys(said),
     )
+
+
+def _no_health(body: bytes, else_: str) -> str:
+    """What a body is that is no health answer: a part of one of ours, or something else."""
+    ours = f'"description":"{DESCRIPTION}'.encode() in body
+    return "with a broken health answer of ours" if ours else f"with {else_}: not our daemon?"
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    mend = _text(problem, "mend")
+    return (_text(problem, "detail") or "no reason") + (f" ({mend})" if mend else "")
 
 
 def _keys(said: Mapping[str, Any]) -> str:

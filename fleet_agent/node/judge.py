@@ -140,7 +140,7 @@ def _wrong(
     if answer.why:
         return answer.why
     if answer.wizard != wizard.name:
-        return f"the answer is that of {answer.wizard or 'another program'}, not of {wizard.name}"
+        return f"the answer is that of {answer.wizard}, not of {wizard.name}"
     if answer.running not in (wizard.input, running):
         return f"runs the input {answer.running[:16] or 'unknown'}, not {wizard.input[:16]}"
     if answer.installed != release:

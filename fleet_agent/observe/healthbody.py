@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fleet_agent.observe.sight import HealthSight
-from fleet_agent.wire import Health
+from fleet_agent.wire import DESCRIPTION, PROBLEM_TYPE, Health
 
+_MARK: Final = f'"description":"{DESCRIPTION}'.encode()
 _MOST_SHOWN: Final = 60
 _MOST_SECONDS: Final = 1e10  # three hundred years
 
@@ -20,10 +21,17 @@ def judge(wizard: str, fleet: str, status: int, body: bytes, via: str) -> Health
     """The health of ``wizard`` by an HTTP answer that came ``via`` http or ssh."""
     said = _object(body)
     if said is None:
-        return _not_ours(f"something else answers there: {status}, {_beginning(body)}", via)
+        who = "its health answer is broken" if _MARK in body else "something else answers there"
+        return _not_ours(f"{who}: {status}, {_beginning(body)}", via)
+    if _text(said.get("type")).startswith(PROBLEM_TYPE):
+        # Ours without a doubt: a handler broke, or the daemon is too busy to say how it is.
+        why = _text(said.get("detail")) or "no reason"
+        return _not_ours(f"fleet-agent answers there, not with its health: {status}, {why}", via)
     owner = said.get("serviceId")
     if not isinstance(owner, str) or not owner:
-        return _not_ours(f"something else answers there: {status}, JSON without a serviceId", via)
+        ours = _text(said.get("description")).startswith(DESCRIPTION)
+        who = "its health answer is broken" if ours else "something else answers there"
+        return _not_ours(f"{who}: {status}, JSON without a serviceId", via)
     if owner != wizard:
         return _not_ours(f"the daemon of {owner[:_MOST_SHOWN]} answers there", via)
     other = said.get("fleet")

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from fleet_agent.errors import FleetError, TryAgain
+from fleet_agent.gateway.health import Release, report
+from fleet_agent.httpd.answer import problem
 from fleet_agent.node import health
+from tests.unit.gateway.gatewayparts import serving
 
 
 @contextmanager
@@ -73,6 +77,29 @@ def test_what_is_not_our_daemon_is_not_taken_for_one(data: bytes) -> None:
     answer = health.read(data)
     assert answer.why
     assert not answer.well
+
+
+def test_a_daemon_of_ours_that_breaks_says_with_what() -> None:
+    broke = problem(FleetError("the handler broke", mend="see the daemon's log"))
+    answer = health.read(b"HTTP/1.1 500 Internal Server Error\r\n\r\n" + broke.body)
+    assert answer.why == (
+        "the daemon answered 500 instead of its health: the handler broke (see the daemon's log)"
+    )
+    busy = problem(TryAgain("2048 connections are open already"))
+    answer = health.read(b"HTTP/1.1 503 Service Unavailable\r\n\r\n" + busy.body)
+    assert "503 instead of its health: 2048 connections" in answer.why
+    assert not answer.well
+
+
+def test_a_broken_health_answer_of_ours_is_told_from_another_programs() -> None:
+    body = report(serving(), Release("j" * 20, "r" * 64, "i" * 20), [], 0.0).body
+    nameless = json.dumps({**json.loads(body), "serviceId": ""}, separators=(",", ":")).encode()
+    for broken in (body[: len(body) // 2], nameless):
+        answer = health.read(b"HTTP/1.1 200 OK\r\n\r\n" + broken)
+        assert answer.why == "answered 200 with a broken health answer of ours"
+    assert health.read(response({"status": "pass"})).why == (
+        "answered 200 with no health: not our daemon?"
+    )
 
 
 def test_members_of_another_type_are_no_answer() -> None:

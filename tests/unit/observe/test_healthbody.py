@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from fleet_agent.errors import FleetError, TryAgain
+from fleet_agent.gateway.health import Release, report
+from fleet_agent.httpd.answer import problem
 from fleet_agent.observe.healthbody import judge
 from fleet_agent.observe.sight import HealthSight
 from fleet_agent.wire import Health
+from tests.unit.gateway.gatewayparts import serving
 
 GOOD: dict[str, Any] = {
     "status": "pass",
@@ -21,6 +25,11 @@ GOOD: dict[str, Any] = {
     "output": [],
     "checks": {"uptime": [{"observedValue": 12.5, "observedUnit": "s"}]},
 }
+
+
+def ours() -> bytes:
+    """What a daemon of ours says of its health, as bytes."""
+    return report(serving(), Release("aaaa", "cccc", "bbbb"), [], 0.0).body
 
 
 def seen(said: object, status: int = 200) -> HealthSight:
@@ -66,6 +75,25 @@ def test_another_program_that_says_200_is_a_failure(body: bytes) -> None:
     assert sight.status is Health.FAIL
     assert not sight.answered
     assert "something else" in sight.why
+
+
+def test_a_daemon_of_ours_that_breaks_is_told_from_another_program() -> None:
+    broke = problem(FleetError("the handler broke", mend="see the daemon's log"))
+    sight = seen(broke.body, 500)
+    assert (sight.status, sight.answered) == (Health.FAIL, False)
+    assert sight.why == "fleet-agent answers there, not with its health: 500, the handler broke"
+    busy = problem(TryAgain("2048 connections are open already"))
+    assert "503, 2048 connections are open" in seen(busy.body, busy.status).why
+
+
+@pytest.mark.parametrize("status", [200, 500, 503])
+def test_a_health_answer_of_ours_that_is_broken_is_told_from_another_program(status: int) -> None:
+    whole = ours()
+    half = seen(whole[: len(whole) // 2], status)
+    assert half.why.startswith(f"its health answer is broken: {status}, ")
+    nameless = json.dumps({**json.loads(whole), "serviceId": None}).encode()
+    assert seen(nameless, status).why.startswith(f"its health answer is broken: {status}, JSON")
+    assert (half.status, half.answered) == (Health.FAIL, False)
 
 
 @pytest.mark.parametrize("status", ["ok", "", None, 1, ["pass"], {"pass": 1}])
