@@ -1,6 +1,7 @@
 """Lines to fleet-deploy's socket from the daemon's loop: nothing here blocks it.
 
-One connection a line, one answer, one time limit for both. Not for what the lines mean.
+One connection a line, one answer, one time limit for both, within which a service that is just
+starting anew is waited for. Not for what the lines mean.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from fleet_agent.httpd.loop import Loop
 Done = Callable[[protocol.Line | FleetError], None]
 
 _MOST_ANSWER_BYTES: Final = 64 * 1024
-_BACKLOG_PAUSE_SECONDS: Final = 0.02
+_PAUSE_SECONDS: Final = 0.02
+# What passes: its backlog is full (a Unix socket has no EINPROGRESS), or it is just being started.
+_PASSING: Final = (errno.EAGAIN, errno.ECONNREFUSED, errno.ENOENT)
 
 
 class Submitter:
@@ -46,79 +49,92 @@ class Submitter:
 
 
 class _Exchange:
-    """One line and its answer."""
+    """One line and its answer.
+
+    A line whose answer did not come is said again: a delivery that is known deploys nothing anew.
+    """
 
     def __init__(self, loop: Loop, path: str, line: bytes, done: Done) -> None:
         self._loop = loop
         self._path = path
-        self._left = line
-        self._answer = b""
+        self._line = line
         self._done = done
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._connected = False
+        self._why = ""
 
     def begin(self, limit_seconds: float) -> None:
-        self._timer = self._loop.call_later(
-            limit_seconds,
-            lambda: self._end(
-                TryAgain(
-                    f"fleet-deploy did not answer within {limit_seconds:g} s", where=self._path
-                )
-            ),
-        )
+        self._limit = f"fleet-deploy did not answer within {limit_seconds:g} s"
+        self._timer = self._loop.call_later(limit_seconds, self._late)
         self._pause = self._timer
-        self._connect()
+        self._try()
 
-    def _connect(self) -> None:
-        code = self._socket.connect_ex(self._path)
-        if code == errno.EAGAIN:  # its backlog is full: a Unix socket has no EINPROGRESS
-            self._pause = self._loop.call_later(_BACKLOG_PAUSE_SECONDS, self._connect)
-            return
-        if code != 0:
-            self._end(
-                TryAgain(
-                    f"fleet-deploy cannot be reached: {os.strerror(code)}",
-                    where=self._path,
-                    mend="systemctl status fleet-deploy",
-                )
-            )
-            return
-        self._connected = True
-        self._loop.add_reader(self._socket.fileno(), self._read)
-        self._loop.add_writer(self._socket.fileno(), self._write)
-
-    def _write(self) -> None:
+    def _try(self) -> None:
+        self._left = self._line
+        self._answer = b""
+        self._socket: socket.socket | None = None
         try:
-            sent = self._socket.send(self._left)
+            line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        except OSError as error:  # no descriptor is free
+            self._again(f"cannot be reached: {error.strerror}")
+            return
+        self._socket = line
+        code = line.connect_ex(self._path)
+        if code in _PASSING:
+            self._again(f"cannot be reached: {os.strerror(code)}")
+        elif code != 0:
+            self._end(self._trouble(f"fleet-deploy cannot be reached: {os.strerror(code)}"))
+        else:
+            self._loop.add_reader(line.fileno(), lambda: self._read(line))
+            self._loop.add_writer(line.fileno(), lambda: self._write(line))
+
+    def _again(self, why: str) -> None:
+        self._why = why
+        self._leave()
+        self._pause = self._loop.call_later(_PAUSE_SECONDS, self._try)
+
+    def _late(self) -> None:
+        self._end(self._trouble(f"{self._limit}: it {self._why}" if self._why else self._limit))
+
+    def _trouble(self, what: str) -> TryAgain:
+        return TryAgain(what, where=self._path, mend="systemctl status fleet-deploy")
+
+    def _write(self, line: socket.socket) -> None:
+        try:
+            sent = line.send(self._left)
         except BlockingIOError:
             return
         except OSError:
             sent = len(self._left)  # refused before it was read; the answer says why
         self._left = self._left[sent:]
         if not self._left:
-            self._loop.remove_writer(self._socket.fileno())
+            self._loop.remove_writer(line.fileno())
 
-    def _read(self) -> None:
+    def _read(self, line: socket.socket) -> None:
         try:
-            data = self._socket.recv(65536)
+            data = line.recv(65536)
         except BlockingIOError:
             return
         except OSError as error:
-            self._end(TryAgain(f"the connection to fleet-deploy broke: {error}"))
+            self._again(f"broke the connection: {error.strerror}")
             return
         self._answer += data
         if b"\n" in self._answer:
             self._end(_read_answer(self._answer))
-        elif not data or len(self._answer) > _MOST_ANSWER_BYTES:
-            self._end(TryAgain("fleet-deploy ended the connection without an answer"))
+        elif len(self._answer) > _MOST_ANSWER_BYTES:
+            self._end(self._trouble("fleet-deploy's answer does not end"))
+        elif not data:
+            self._again("ended the connection without an answer")
+
+    def _leave(self) -> None:
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
 
     def _end(self, answer: protocol.Line | FleetError) -> None:
         self._timer.cancel()
         self._pause.cancel()
-        if self._connected:
-            self._loop.remove_reader(self._socket.fileno())
-            self._loop.remove_writer(self._socket.fileno())
-        self._socket.close()
+        self._leave()
         self._done(answer)
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,18 +76,63 @@ def test_push_and_create_with_one_id_are_two_deliveries_of_one_deploy(
 
 
 def test_without_fleet_deploy_a_push_is_503_and_can_be_delivered_again(
-    pushes: Pushes, served: Service
+    pushes: Pushes, served: Service, secret: Path
 ) -> None:
     commit = pushes.repo.commit("one")
     pushes.repo.tag("PROD", commit)
     served.end()
-    status, said = pushes.send(commit, "a")
+    with hook(served.socket, secret, HookRules("PROD"), {"hook_submit_seconds": 0.3}) as port:
+        status, said = Pushes(port).send(commit, "a")
     assert status == 503 and said["retry_after"]
-    assert "nothing is queued" in said["detail"] and "fleet-deploy" in said["detail"]
+    assert "nothing is queued" in said["detail"]
+    assert "it cannot be reached: Connection refused" in said["detail"]
     served.start()
     status, said = pushes.send(commit, "a")
     assert (status, said["state"]) == (202, "queued")
     assert len(served.idle()) == 1
+
+
+def test_a_push_waits_for_a_fleet_deploy_that_starts_and_nobody_else_waits(
+    pushes: Pushes, served: Service, secret: Path
+) -> None:
+    commit = pushes.repo.commit("one")
+    pushes.repo.tag("PROD", commit)
+    served.end()
+    with hook(served.socket, secret, HookRules("PROD"), {"hook_submit_seconds": 30.0}) as port:
+        answers: list[tuple[int, dict[str, Any]]] = []
+        waiting = threading.Thread(target=lambda: answers.append(Pushes(port).send(commit, "a")))
+        waiting.start()
+        assert post(port, gitea_headers(b"{}", X_Gitea_Signature="00"), b"{}")[0] == 401
+        assert answers == []
+        served.start()
+        waiting.join()
+    assert [(status, said["state"]) for status, said in answers] == [(202, "queued")]
+    assert len(served.idle()) == 1
+
+
+def test_a_push_whose_answer_was_lost_is_said_again_within_its_time(
+    tmp_path: Path, secret: Path
+) -> None:
+    path = str(tmp_path / "ending.sock")
+    lines: list[bytes] = []
+
+    def end_once_then_answer(listening: socket.socket) -> None:
+        for answer in (b"", b'{"ok":true,"deploy":7,"state":"queued","status":"repeated"}\n'):
+            connection, _ = listening.accept()
+            with connection:
+                lines.append(connection.recv(65536))
+                connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen(8)
+        serving = threading.Thread(target=end_once_then_answer, args=(listening,))
+        serving.start()
+        with hook(path, secret, HookRules("PROD"), {"hook_submit_seconds": 30.0}) as port:
+            status, said = Pushes(port).send("1" * 40, "a")
+        serving.join()
+    assert (status, said["deploy"]) == (200, 7)
+    assert len(lines) == 2 and lines[0] == lines[1]
 
 
 def test_a_service_that_does_not_answer_costs_503_and_nobody_else_waits(
