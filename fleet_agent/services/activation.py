@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from fleet_agent.errors import ConfigError
@@ -31,6 +31,20 @@ def take_sockets(environment: MutableMapping[str, str]) -> list[tuple[str, socke
         label = labels[number] if number < len(labels) else ""
         found.append((label, _listening(_FIRST + number, label)))
     return found
+
+
+def hand_on(
+    environment: MutableMapping[str, str], handed: Sequence[tuple[str, socket.socket]]
+) -> None:
+    """Undo ``take_sockets``: the program that this process becomes may take ``handed`` again."""
+    if not handed:
+        return
+    names = ":".join(label for label, _ in handed)
+    environment.update(
+        dict(zip(_VARIABLES, (str(os.getpid()), str(len(handed)), names), strict=True))
+    )
+    for _, listening in handed:
+        os.set_inheritable(listening.fileno(), True)
 
 
 def _listening(fd: int, label: str) -> socket.socket:

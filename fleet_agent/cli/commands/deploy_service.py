@@ -11,7 +11,7 @@ from fleet_agent.cli.output import Output
 from fleet_agent.deploy import paths, protocol
 from fleet_agent.errors import EXIT_OK
 from fleet_agent.services import handover
-from fleet_agent.services.activation import take_sockets
+from fleet_agent.services.activation import hand_on, take_sockets
 from fleet_agent.services.deploy import DeployService, Ended, end_on_signals
 from fleet_agent.services.deploy_status import StatusWord
 from fleet_agent.services.notify import Notifier
@@ -39,9 +39,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
         os.path.abspath(args.state), os.path.abspath(args.root), os.path.abspath(args.socket)
     )
     taking = handover.Handover(places, handover.own_code(), os.environ)
+    words = ["--state", places.state, "--socket", places.socket, "--root", places.root]
     code = taking.successor()
     if code is not None:
-        words = ["--state", places.state, "--socket", places.socket, "--root", places.root]
         handover.become(code, words)
     handed = take_sockets(os.environ)
     notifier = Notifier(os.environ)
@@ -59,6 +59,12 @@ def run(args: argparse.Namespace, out: Output) -> int:
             handed[0][1] if handed else None,
             lambda: notifier.ready(f"working from {handover.own_code()}"),
         )
+        code = taking.in_place()
+        if code is not None:
+            # Who asks meanwhile waits for one start, not for systemd's pause and two; ssh's
+            # connections to the nodes stay open.
+            hand_on(os.environ, handed)
+            handover.become(code, words)
     except Ended:
         notifier.stopping()
     return EXIT_OK

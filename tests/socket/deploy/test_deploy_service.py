@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import fleet_agent
@@ -125,12 +126,72 @@ def test_a_release_s_code_takes_over_at_the_start_and_the_next_one_between_deplo
         assert unit.ready().endswith(str(first))
         make_release(tmp_path / "root", "second")
         Client(unit.path).ask("deploy")  # the worker wakes, works it, and looks at what is current
-        assert running.wait(60) == 0
-        running = unit.start()
         assert unit.ready().endswith("second/code")
+        assert running.poll() is None  # the same process, and its socket is the one handed over
+        assert [one["id"] for one in Client(unit.path).ask("list")["deploys"]] == [1]
     finally:
         running.kill()
         running.wait()
+
+
+def test_who_asks_while_it_hands_over_waits_for_the_next_one_and_is_answered(
+    tmp_path: Path, repository: Repository
+) -> None:
+    unit = Unit(tmp_path)
+    repository.tag("PROD", repository.commit("one"))
+    (tmp_path / "state" / "first.json").write_text(json.dumps({"repository": str(repository.path)}))
+    make_release(tmp_path / "root", "first")
+    running = unit.start()
+    try:
+        assert unit.ready().endswith("first/code")
+        make_release(tmp_path / "root", "second")
+        client = Client(unit.path)
+        client.ask("deploy")
+        asked = 0
+        unit.notify.setblocking(False)
+        deadline = time.monotonic() + 60
+        while not handed_over(unit):  # all the time, none is refused
+            assert client.ask("list")["ok"]
+            asked += 1
+            assert time.monotonic() < deadline
+        assert asked
+        assert running.poll() is None
+    finally:
+        running.kill()
+        running.wait()
+
+
+def handed_over(unit: Unit) -> bool:
+    try:
+        return unit.ready().endswith("second/code")
+    except BlockingIOError:
+        return False
+
+
+def test_a_process_whose_unit_has_changed_leaves_its_next_start_to_systemd(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    unit = tmp_path / "fleet-deploy.service"
+    drop_in = tmp_path / "fleet-deploy.service.d" / "more.conf"
+    paths = DeployPaths(str(tmp_path), str(root), str(tmp_path / "s"))
+
+    def started(text: str) -> Handover:
+        unit.write_text(text)
+        return Handover(paths, str(PACKAGE.parent), os.environ, str(unit))
+
+    drop_in.parent.mkdir()
+    code = str(make_release(root, "good"))
+    for change in (
+        lambda: unit.write_text("[Service]\nUser=other\n"),
+        unit.unlink,
+        lambda: drop_in.write_text("[Service]\n"),
+    ):
+        taking = started("[Service]\n")
+        assert taking.in_place() is None  # nobody has looked for a successor yet
+        assert taking.stale()
+        assert taking.in_place() == code
+        change()
+        assert taking.in_place() is None
 
 
 def test_code_that_cannot_start_is_not_handed_over_to(tmp_path: Path) -> None:

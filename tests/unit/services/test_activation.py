@@ -20,9 +20,13 @@ for n, fd in enumerate(spare):
     os.dup2(fd, 3 + n)
 os.environ["LISTEN_PID"] = str(os.getpid()) if sys.argv[1] == "mine" else sys.argv[1]
 from fleet_agent.errors import FleetError
-from fleet_agent.services.activation import take_sockets
+from fleet_agent.services.activation import hand_on, take_sockets
 try:
     found = take_sockets(os.environ)
+    if sys.argv[1] == "mine":
+        hand_on(os.environ, found)  # and take them again, as the program that this becomes does
+        assert all(sock.detach() >= 3 for _, sock in found if sock.get_inheritable())
+        found = take_sockets(os.environ)
 except FleetError as error:
     print(json.dumps([error.what, error.where]))
 else:
