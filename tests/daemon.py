@@ -23,7 +23,7 @@ from fleet_agent.registry.compiled import compile as compiled
 from fleet_agent.registry.compiled import public
 from fleet_agent.registry.parse import parse
 from fleet_agent.registry.schema import Registry
-from fleet_agent.release.build import Hook, WizardSource, build
+from fleet_agent.release.build import Hook, WizardSource, build, code_of
 from fleet_agent.release.manifest import to_json
 
 PACKAGE = Path(__file__).parents[1] / "fleet_agent"
@@ -84,7 +84,7 @@ class Machine:
         built = build(
             registry.fleet,
             [WizardSource(one, soul, (), limits or {}, unsigned, hook)],
-            code_files=code_files(),
+            code=code_of(code_files()),
             registry_json=json.dumps(public(compiled(registry))).encode(),
             unit_sources=units,
             root=str(self.root),

@@ -23,7 +23,7 @@ from fleet_agent.node import command
 from fleet_agent.registry.compiled import compile as compiled
 from fleet_agent.registry.parse import parse
 from fleet_agent.release import pyz
-from fleet_agent.release.build import Built, WizardSource, build
+from fleet_agent.release.build import Built, WizardSource, build, code_of
 from fleet_agent.release.manifest import SecretEntry, to_json
 from fleet_agent.release.pack import pack
 from fleet_agent.setup.supervisor import call
@@ -116,7 +116,7 @@ wizards:
         return build(
             registry.fleet,
             [source],
-            code_files=code,
+            code=code_of(code),
             registry_json=json.dumps(compiled(registry)).encode(),
             unit_sources=unit_sources(),
             root=str(self.root),

@@ -1,7 +1,8 @@
 """Builds a node's release into the run's directory, in preflight, and hands it out afterwards.
 
 Effects: reads the pinned code and the checkout, writes ``runs/N/nodes/HOST``. Which files make a
-release is ``release.build``; rendering and secrets are ``rendering``.
+release is ``release.build``; rendering and secrets are ``rendering``; the code, which is the same
+for every node, is read and hashed once, by ``keep_code``.
 """
 
 from __future__ import annotations
@@ -17,12 +18,20 @@ from fleet_agent.deploy.rendering import Render
 from fleet_agent.registry import compiled
 from fleet_agent.registry.schema import Registry, Wizard
 from fleet_agent.release import build as releases
-from fleet_agent.release.manifest import from_json, to_json
+from fleet_agent.release.manifest import Entry, from_json, to_json
 from fleet_agent.release.pack import pack as make_pack
 from fleet_agent.wire import Role
 
 UNITS: Final = "fleet_agent/share/systemd"
 _CODE_PREFIX: Final = "code/"
+_PACKAGE_PREFIX: Final = "code/fleet_agent/"
+_CODE_FILE: Final = "code.json"
+
+
+def keep_code(code: str, directory: str) -> None:
+    """Keep in the run's ``directory`` what the pinned package unpacked at ``code`` is made of."""
+    entries = releases.code_of(_files_below(code, "fleet_agent")).entries
+    _write(os.path.join(directory, _CODE_FILE), entries)
 
 
 def build(plan: Plan, node: NodePlan, render: Render) -> None:
@@ -38,7 +47,7 @@ def build(plan: Plan, node: NodePlan, render: Render) -> None:
     built = releases.build(
         plan.fleet,
         sources,
-        code_files=_files_below(plan.code, "fleet_agent"),
+        code=_code(plan),
         registry_json=_registry_json(plan, [source.wizard for source in sources]),
         unit_sources=_files_in(os.path.join(plan.code, UNITS)),
         root=str(node.layout.get("root", "/")),
@@ -47,8 +56,9 @@ def build(plan: Plan, node: NodePlan, render: Render) -> None:
     directory = plan.node_directory(node.host)
     os.makedirs(blobs, mode=0o700, exist_ok=True)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    for entry in built.manifest.files:
-        _write_once(os.path.join(blobs, entry.sha256), built.tree[entry.path][1])
+    sha256 = {entry.path: entry.sha256 for entry in built.manifest.files}
+    for path, (_, content) in built.tree.items():
+        _write_once(os.path.join(blobs, sha256[path]), content)
     _write(os.path.join(directory, "manifest.json"), to_json(built.manifest))
 
 
@@ -82,11 +92,27 @@ def pack(plan: Plan, node: NodePlan, *, text_only: bool) -> bytes:
     except FileNotFoundError:
         have = frozenset()
     tree = {
-        entry.path: (entry.mode, _read(os.path.join(plan.directory, "blobs", entry.sha256)))
+        entry.path: (entry.mode, _read(_where(plan, entry)))
         for entry in wanted.files
-        if (not entry.path.startswith(_CODE_PREFIX) if text_only else entry.sha256 not in have)
+        if (not _is_code(entry) if text_only else entry.sha256 not in have)
     }
     return make_pack(tree)
+
+
+def _code(plan: Plan) -> releases.Code:
+    kept = _read_json(os.path.join(plan.directory, _CODE_FILE))
+    return releases.Code(tuple(Entry(*item) for item in kept), {})
+
+
+def _is_code(entry: Entry) -> bool:
+    return entry.path.startswith(_CODE_PREFIX)
+
+
+def _where(plan: Plan, entry: Entry) -> str:
+    """Where the content of ``entry`` lies here: the package's own where it was unpacked."""
+    if entry.path.startswith(_PACKAGE_PREFIX):
+        return os.path.join(plan.code, entry.path.removeprefix(_CODE_PREFIX))
+    return os.path.join(plan.directory, "blobs", entry.sha256)
 
 
 def _wizard_source(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fleet_agent.deploy import nodebuild
 from fleet_agent.deploy import pin as pins
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
@@ -59,6 +60,7 @@ def prepare(
     pin = pins.read_pin(Path(tree))
     code = Path(pins_directory) / pin.sha256
     pins.unpack(pin, code, limits)
+    nodebuild.keep_code(str(code), directory)
     store = KeyStore(DeployPaths(state=state_directory).keys)
     store.prepare()
     built = pyz.build(package)

@@ -22,7 +22,7 @@ from fleet_agent.release.manifest import (
     WizardInputs,
     digest_of,
 )
-from fleet_agent.release.tree import Tree, entries_of, manifest_of
+from fleet_agent.release.tree import Tree, entries_of
 
 if TYPE_CHECKING:
     from fleet_agent.registry.schema import Wizard
@@ -77,46 +77,60 @@ class WizardSource(NamedTuple):
     secrets: tuple[SecretEntry, ...] = ()
 
 
+class Code(NamedTuple):
+    """The pinned package's part of a release, the same on every node of a run.
+
+    ``tree`` may lack the contents where ``entries`` already say what they are.
+    """
+
+    entries: tuple[Entry, ...]
+    tree: Tree
+
+
 class Built(NamedTuple):
-    """A release: its files, its manifest, its name."""
+    """A release: its files (those of the code as far as ``Code`` has them), manifest, and name."""
 
     tree: Tree
     manifest: Manifest
     id: str
 
 
+def code_of(files: Mapping[str, bytes]) -> Code:
+    """The code's part from the files of the pinned package (``fleet_agent/…``)."""
+    tree = {f"code/{path}": (_PUBLIC, content) for path, content in files.items()}
+    return Code(entries_of(tree), tree)
+
+
 def build(
     fleet: str,
     wizards: Sequence[WizardSource],
     *,
-    code_files: Mapping[str, bytes],
+    code: Code,
     registry_json: bytes,
     unit_sources: Mapping[str, bytes],
     root: str = "/",
 ) -> Built:
     """The release of the node that carries ``wizards``.
 
-    ``code_files`` are the pinned package's (``fleet_agent/…``), ``unit_sources`` our unit files by
-    name. ``root`` is where the node's directories lie, "/" on a machine. Raises ConfigError for
-    a value that can't be placed or listened on, and for a unit file that is missing.
+    ``unit_sources`` are our unit files by name. ``root`` is where the node's directories lie, "/"
+    on a machine. Raises ConfigError for a value that can't be placed or listened on, and for a
+    unit file that is missing.
     """
     orchestrator = any(source.hook is not None for source in wizards)
     tree: dict[str, tuple[int, bytes]] = {
         "code/__main__.py": (_PUBLIC, ENTRY_POINT.encode()),
         "registry.json": (_PUBLIC, registry_json),
     }
-    for path, content in code_files.items():
-        tree[f"code/{path}"] = (_PUBLIC, content)
     for name in _unit_names(wizards, orchestrator):
         tree[f"units/{name}"] = (_PUBLIC, _unit(unit_sources, name, root))
     on_loopback: set[int] = set()
     for source in wizards:
         for path, mode, content in _own_files(fleet, source, on_loopback, root):
             tree[path] = (mode, content)
-    entries = entries_of(tree)
-    inputs = tuple(_inputs(source, entries) for source in wizards)
-    manifest = manifest_of(tree, inputs, orchestrator=orchestrator)
-    return Built(tree, manifest, manifest.id)
+    entries = tuple(sorted((*entries_of(tree), *code.entries)))
+    inputs = sorted((_inputs(source, entries) for source in wizards), key=lambda one: one.name)
+    manifest = Manifest(entries, tuple(inputs), orchestrator)
+    return Built({**code.tree, **tree}, manifest, manifest.id)
 
 
 def _unit_names(wizards: Sequence[WizardSource], orchestrator: bool) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
-from fleet_agent.release.manifest import Entry, Manifest, WizardInputs
+from fleet_agent.release.manifest import Entry
 
 # Path in the release → (permission bits, content).
 Tree: TypeAlias = Mapping[str, tuple[int, bytes]]
@@ -18,9 +18,3 @@ def entries_of(tree: Tree) -> tuple[Entry, ...]:
         Entry(path, mode, hashlib.sha256(content).hexdigest(), len(content))
         for path, (mode, content) in sorted(tree.items())
     )
-
-
-def manifest_of(tree: Tree, wizards: Iterable[WizardInputs], *, orchestrator: bool) -> Manifest:
-    """The manifest of ``tree``, with its wizards in the order of their names."""
-    ordered = tuple(sorted(wizards, key=lambda wizard: wizard.name))
-    return Manifest(entries_of(tree), ordered, orchestrator)

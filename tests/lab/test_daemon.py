@@ -12,7 +12,7 @@ import pytest
 
 from fleet_agent.registry.compiled import compile as compiled
 from fleet_agent.registry.compiled import public
-from fleet_agent.release.build import Hook, WizardSource, build
+from fleet_agent.release.build import Hook, WizardSource, build, code_of
 from fleet_agent.release.manifest import to_json
 from tests.daemon import UNITS, code_files, fleet
 
@@ -55,7 +55,7 @@ def archive(host: str) -> bytes:
     built = build(
         registry.fleet,
         [WizardSource(registry.wizard("ezra"), b"Be kind.\n", (), {}, hook=hook)],
-        code_files=code_files(),
+        code=code_of(code_files()),
         registry_json=json.dumps(public(compiled(registry))).encode(),
         unit_sources={path.name: path.read_bytes() for path in UNITS.iterdir()},
     )

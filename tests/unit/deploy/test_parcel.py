@@ -22,6 +22,7 @@ from fleet_agent.registry.parse import parse
 from fleet_agent.release.manifest import from_json
 from tests.unit.deploy.test_plan import a_plan
 
+REPOSITORY = Path(__file__).parents[3]
 SECRET = "sk-very-secret"
 REGISTRY = """
 fleet: timmy
@@ -52,11 +53,12 @@ def plan(tmp_path: Path) -> Plan:
     store.prepare()
     store.create_token("alexander", ["bezalel"], 1.0, "root")
     store.create_token("grace", [], 1.0, "root")
+    nodebuild.keep_code(str(REPOSITORY), str(tmp_path))
     return replace(
         a_plan(tmp_path),
         registry=compiled(registry),
         nodes=plans.plan_nodes(registry, {}),
-        code=str(Path(__file__).parents[3]),
+        code=str(REPOSITORY),
         keys=store.directory,
         key_epochs=(2, 1),
     )

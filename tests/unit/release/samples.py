@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleet_agent.registry.schema import FileSpec, Listen, Runtime, Soul, Wizard
-from fleet_agent.release.build import Built, Hook, WizardSource, build
+from fleet_agent.release.build import Built, Hook, WizardSource, build, code_of
 from fleet_agent.wire import Role
 
 CODE = {
@@ -70,7 +70,7 @@ def built(
     return build(
         "timmy",
         sources or (source(),),
-        code_files=code,
+        code=code_of(code),
         registry_json=registry,
         unit_sources=units,
         root=root,

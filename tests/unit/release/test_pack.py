@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fleet_agent.release.manifest import Manifest
 from fleet_agent.release.pack import MAGIC, PackError, pack, unpack
-from fleet_agent.release.tree import manifest_of
+from fleet_agent.release.tree import entries_of
 
 TREE = {
     "code/a.py": (0o644, b"a = 1\n"),
@@ -20,7 +20,7 @@ TREE = {
     "code/same.py": (0o644, b"a = 1\n"),
     "registry.json": (0o644, b""),
 }
-MANIFEST = manifest_of(TREE, (), orchestrator=False)
+MANIFEST = Manifest(entries_of(TREE), (), orchestrator=False)
 
 
 def digest(content: bytes) -> str:
