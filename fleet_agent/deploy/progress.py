@@ -17,6 +17,7 @@ _TOUCHING = tuple(phase.value for phase in Phase)[1:]
 _SILENT = "waiting for privilege escalation prompt"
 _UNREACHABLE_MEND = "is it on, and does ssh reach it?"
 _SILENT_MEND = f"{_UNREACHABLE_MEND} Then sudo is slow there: is its own name in its /etc/hosts?"
+_UNANSWERED_MEND = f"Ansible's own words are in ansible.log of the run; {_SILENT_MEND}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,8 @@ def _failure(host: str, phase: str, event: Mapping[str, Any]) -> Failure:
     mend = error.get("mend") or ""
     if unreachable and not mend:
         mend = _SILENT_MEND if silent else _UNREACHABLE_MEND
+    if event.get("unanswered") is True and not mend:
+        mend = _UNANSWERED_MEND
     return Failure(
         host=host,
         phase=phase,

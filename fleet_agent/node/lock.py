@@ -87,6 +87,7 @@ def _acquire(layout: Layout, handle: int, who: Holder, wait_seconds: float, *, o
             raise TryAgain(
                 f"the node is held by {other.sentence() if other else 'another process'}",
                 where=layout.lock,
+                mend="deploy again once it is through: systemctl status 'fleet-phase-*'",
             )
         time.sleep(_PAUSE_SECONDS)
 

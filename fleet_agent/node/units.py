@@ -21,6 +21,8 @@ NO_MANAGER: Final = "no-manager"
 _ASK_SECONDS: Final = 30.0
 _STOP_TRIES: Final = 4
 _STOP_PAUSE_SECONDS: Final = 0.25
+_MOST_READINGS: Final = 5
+_READING_PAUSE_SECONDS: Final = 0.15
 _PROPERTIES: Final = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus", "MainPID",
     "InvocationID", "NRestarts", "ActiveEnterTimestampMonotonic", "ExecMainStartTimestampMonotonic",
@@ -189,10 +191,7 @@ class Units:
             which = [f"--user-unit={unit.unit}", f"_UID={_account(unit.user)[0]}"]
         argv = ["journalctl", "--quiet", f"--lines={LOG_LINES}", "--output=cat", "--no-pager",
                 f"--since=@{int(since)}", *which]  # fmt: skip
-        # What a process said last may not have come to the journal yet.
-        proc.run(["journalctl", "--sync"], timeout_seconds=_ASK_SECONDS, check=False)
-        done = proc.run(argv, timeout_seconds=_ASK_SECONDS, check=False)
-        return tuple(done.text.splitlines()[-LOG_LINES:])
+        return tuple(_when_all_said(argv)[-LOG_LINES:])
 
     def failure(self, unit: Ref, state: State, since: float) -> UnitError:
         """An error that says how the unit failed, with its own last words."""
@@ -285,3 +284,22 @@ def _state(block: str) -> State:
 def _number(said: Mapping[str, str], name: str) -> int:
     text = said.get(name, "")
     return int(text) if text.isdigit() else 0
+
+
+def _when_all_said(argv: Sequence[str]) -> list[str]:
+    """The journal's lines once it has no new ones.
+
+    What a process said last may not have come to the journal yet, and `--sync` only writes down
+    what the journal has already taken from it.
+    """
+    lines: list[str] | None = None
+    for _ in range(_MOST_READINGS):
+        proc.run(["journalctl", "--sync"], timeout_seconds=_ASK_SECONDS, check=False)
+        before, lines = (
+            lines,
+            proc.run(argv, timeout_seconds=_ASK_SECONDS, check=False).text.splitlines(),
+        )
+        if lines == before:
+            break
+        time.sleep(_READING_PAUSE_SECONDS)
+    return lines or []

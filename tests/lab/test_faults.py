@@ -203,4 +203,4 @@ def test_a_node_whose_sudo_asks_dns_is_refused_with_the_mend(fleet: Fleet) -> No
         node.put("/etc/hosts", hosts)
     is_refused(fleet, before, record)
     assert record.cause["host"] == content.host_of(node), record
-    assert "/etc/hosts" in record.cause["mend"], record
+    assert "/etc/hosts" in record.cause["mend"], record.cause

@@ -60,7 +60,7 @@ def test_an_agent_that_dies_is_put_back(fleet: Fleet) -> None:
     is_back(fleet, before, record)
     assert record.cause["host"] == content.host_of(fleet.lab["n3"]), record
     assert "fleet-wizard@allegro.service" in record.cause["where"]
-    assert any("out of ideas" in line for line in record.cause["unit_log"]), record
+    assert any("out of ideas" in line for line in record.cause["unit_log"]), record.cause
 
 
 @pytest.mark.parametrize(

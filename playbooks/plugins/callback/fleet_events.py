@@ -80,9 +80,11 @@ class CallbackModule(CallbackBase):
             "seconds": None if began is None else round(time.monotonic() - began, 3),
         }
         # Of another action it would be what some module on a node says.
-        if task.action == "fleet_phase" and "fleet" in data:
+        ours = task.action == "fleet_phase"
+        if ours and "fleet" in data:
             fields["result"] = data["fleet"]
         elif event != "ok":
+            fields["unanswered"] = ours  # Ansible itself gave up, whatever its words for it
             fields["message"] = str(
                 data.get("msg") or data.get("exception") or data.get("stderr") or "no message"
             )[-2000:]

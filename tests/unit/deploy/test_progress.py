@@ -49,6 +49,15 @@ def test_a_silent_host_is_one_that_cannot_be_reached_or_has_a_slow_sudo() -> Non
     assert "/etc/hosts" in failure.mend
 
 
+def test_a_phase_that_ansible_gave_up_in_its_own_words_has_a_mend() -> None:
+    event = {"event": "failed", "phase": "soul", "host": "a", "message": "Task failed: a bug"}
+    assert fold([event]).failures[0].mend == "", "an operator's task speaks for itself"
+    failure = fold([{**event, "unanswered": True}]).failures[0]
+    assert "ansible.log" in failure.mend
+    assert "ssh" in failure.mend
+    assert not failure.unreachable
+
+
 def test_an_ignored_failure_of_an_operators_task_is_no_failure() -> None:
     event = {"event": "failed", "phase": "deploy", "host": "a", "ignored": True, "message": "x"}
     assert fold([event]).failures == ()
