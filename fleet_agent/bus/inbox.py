@@ -26,14 +26,22 @@ SCHEMA: Final = os.path.join(os.path.dirname(__file__), "schema")
 ROW_BYTES: Final = 160
 
 _INSERT: Final = (
-    "INSERT INTO inbox (sender, id, lane, received_at, body, hops, in_reply_to) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sender, id) DO NOTHING"
+    "INSERT INTO inbox (sender, id, lane, received_at, body, hops, in_reply_to, type, forgettable) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sender, id) DO NOTHING"
 )
 _BODY: Final = "SELECT body FROM inbox WHERE sender = ? AND id = ?"
-# The WHERE is the partial index's own, so only what waits is counted.
-_DEPTH: Final = "SELECT count(*) FROM inbox WHERE state < 2"
-_OLDEST: Final = (
-    "SELECT received_at FROM inbox WHERE state < 2 AND lane = ? ORDER BY lane, seq LIMIT 1"
+_TALLY: Final = "SELECT count FROM tally WHERE box = 'inbox'"
+_SAVE_TALLY: Final = "UPDATE tally SET count = ? WHERE box = 'inbox'"
+_COUNT: Final = (
+    "UPDATE tally SET count = (SELECT count(*) FROM inbox WHERE state < 2) WHERE box = 'inbox'"
+)
+_UNTYPED: Final = (
+    "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE state < 2 AND type IS NULL LIMIT 1)"
+)
+_TYPE: Final = (
+    "UPDATE inbox SET type = coalesce(CASE WHEN json_valid(CAST(body AS TEXT)) "
+    "THEN json_extract(CAST(body AS TEXT), '$.type') END, 'request') "
+    "WHERE state < 2 AND type IS NULL"
 )
 
 
@@ -65,15 +73,16 @@ class Inbox:
         self._streams = Streams(turn)
         self._arrived: list[Arrived] = []
         self._listeners: list[Callable[[list[Arrived]], None]] = []
-        self._depth = 0
         self.limits = limits
-        self._count()
+        self._prepare()
+        self._depth = self._saved = turn.store.number(_TALLY)
+        turn.before_commit(self._save)
         turn.on_commit(self._tell_arrived)
         turn.on_undone(self._undone)
 
     @property
     def depth(self) -> int:
-        """Messages that wait in the box."""
+        """Messages that are not settled: they wait, or are handed out."""
         return self._depth
 
     @property
@@ -119,7 +128,8 @@ class Inbox:
             raise BoxFull(full, where="inbox", mend="send it again later; its handler is too slow")
         id_ = known or self._ids()
         try:
-            outcome = self._write(message, id_)
+            # A place in a stream is memory enough, and an id that we gave nobody can repeat.
+            outcome = self._write(message, id_, forgettable=place is not None or known is None)
         except TurnLost:
             turn.tell(done, id_, None)  # never told: the turn's error is
             return
@@ -129,7 +139,15 @@ class Inbox:
 
     def note(self, message: Message) -> None:
         """Keep a word of our own to the local agent, however full the box is. Raises TurnLost."""
-        self._write(message, message.id or self._ids())
+        self._write(message, message.id or self._ids(), forgettable=True)
+
+    def settled(self) -> None:
+        """One message less is open (``leases``)."""
+        self._depth -= 1
+
+    def reopened(self) -> None:
+        """One message more is open (``leases``)."""
+        self._depth += 1
 
     def hops_of(self, sender: str, id_: str) -> int | None:
         """The hops of a message that came in here; None where it is not known (any more)."""
@@ -143,16 +161,12 @@ class Inbox:
         )
         return rows[0][0] if rows else None
 
-    def oldest_unhandled(self) -> float | None:
-        """When the oldest message that is not handled came in, in Unix seconds."""
-        found = [self._turn.read(_OLDEST, (lane,)) for lane in (0, 1)]
-        return min((rows[0][0] for rows in found if rows), default=None)
-
-    def _write(self, message: Message, id_: str) -> Outcome:
+    def _write(self, message: Message, id_: str, *, forgettable: bool) -> Outcome:
         raw = message.raw
         lane = 1 if message.type == MessageType.ALERT else 0
         row = (
             message.sender, id_, lane, time.time(), raw, message.hops, message.in_reply_to,
+            message.type, 1 if forgettable else None,
         )  # fmt: skip
         if self._turn.execute(_INSERT, row).rowcount == 1:
             self._depth += 1
@@ -171,10 +185,20 @@ class Inbox:
 
     def _undone(self) -> None:
         self._arrived = []
-        self._count()
+        self._depth = self._saved = self._turn.store.number(_TALLY)
 
-    def _count(self) -> None:
-        self._depth = self._turn.store.number(_DEPTH)
+    def _save(self) -> None:
+        if self._depth != self._saved:
+            self._turn.execute(_SAVE_TALLY, (self._depth,))
+            self._saved = self._depth
+
+    def _prepare(self) -> None:
+        """What a release before, which knew neither types nor the tally, wrote into the file."""
+        store = self._turn.store
+        if store.number(_UNTYPED) or store.number(_TALLY) < 0:
+            with store.transaction() as connection:
+                connection.execute(_TYPE)
+                connection.execute(_COUNT)
 
     def _reason_full(self) -> str:
         if self._depth >= self._most_messages:

@@ -27,7 +27,8 @@ class Got(IntEnum):
     DELIVERED = 0  # on its disk, waiting to be handled
     LEASED = 1  # handed out, not settled yet
     HANDLED = 2
-    DEAD = 3  # tried too often, or too late
+    DEAD = 3  # tried too often
+    DROPPED = 4  # a dead letter that a person dropped
 
 
 SENT_MOVES: Final[Mapping[Sent, frozenset[Sent]]] = {
@@ -40,7 +41,8 @@ GOT_MOVES: Final[Mapping[Got, frozenset[Got]]] = {
     Got.DELIVERED: frozenset({Got.LEASED, Got.HANDLED, Got.DEAD}),
     Got.LEASED: frozenset({Got.DELIVERED, Got.HANDLED, Got.DEAD}),
     Got.HANDLED: frozenset(),
-    Got.DEAD: frozenset({Got.DELIVERED}),
+    Got.DEAD: frozenset({Got.DELIVERED, Got.DROPPED}),
+    Got.DROPPED: frozenset(),
 }
 
 State = TypeVar("State", Sent, Got)

@@ -16,7 +16,8 @@ _SENT: Final = (
     "FROM letter l JOIN delivery d ON d.letter = l.number WHERE l.id = ? ORDER BY d.receiver"
 )
 _GOT: Final = (
-    "SELECT received_at, state, attempts, leased_until, settled_at, reason FROM inbox "
+    "SELECT received_at, state, attempts, leased_until, not_before, settled_at, dead_at, reason "
+    "FROM inbox "
     "WHERE sender = ? AND id = ?"
 )
 
@@ -54,7 +55,7 @@ def _sent(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _got(row: tuple[Any, ...]) -> dict[str, Any]:
-    received_at, state, attempts, leased_until, settled_at, reason = row
+    received_at, state, attempts, leased_until, not_before, settled_at, dead_at, reason = row
     told: dict[str, Any] = {
         "state": word(Got(state)),
         "received_at": timestamp.show(received_at),
@@ -62,8 +63,12 @@ def _got(row: tuple[Any, ...]) -> dict[str, Any]:
     }
     if state == Got.LEASED and leased_until is not None:
         told["leased_until"] = timestamp.show(leased_until)
-    if settled_at is not None:
-        told["handled_at" if state == Got.HANDLED else "dead_at"] = timestamp.show(settled_at)
+    if state == Got.DELIVERED and not_before is not None:
+        told["not_before"] = timestamp.show(not_before)
+    if state == Got.HANDLED:
+        told["handled_at"] = timestamp.show(settled_at)
+    if dead_at is not None:
+        told["dead_at"] = timestamp.show(dead_at)
     if reason is not None:
-        told["reason"] = reason
+        told["reason" if dead_at is not None else "last_failure"] = reason
     return told

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fleet_agent.bus.inbox import Inbox
+from fleet_agent.bus.leases import Leases
 from fleet_agent.bus.outbox import Outbox
 from fleet_agent.bus.peer import Peer
 from fleet_agent.gateway.checks import Look
@@ -30,13 +31,28 @@ def outbox_check(outbox: Outbox) -> Look:
     )
 
 
-def unhandled_check(inbox: Inbox, now: Callable[[], float] = time.time) -> Look:
+def unhandled_check(leases: Leases, now: Callable[[], float] = time.time) -> Look:
     """The age of the oldest message that is not handled."""
 
     def look() -> Check:
-        oldest = inbox.oldest_unhandled()
+        oldest = leases.oldest()
         age = 0.0 if oldest is None else max(0.0, now() - oldest)
         return Check("bus:unhandled", Health.PASS, round(age, 1), "s", "datastore")
+
+    return look
+
+
+def leased_check(leases: Leases) -> Look:
+    """Messages that are handed out and not settled, against their limit."""
+
+    def look() -> Check:
+        out, most = leases.out, leases.limits.whole("inbox_handed_out")
+        full = out >= most
+        reason = (
+            f"{out} messages are handed out, no more are until some are settled" if full else ""
+        )
+        return Check("bus:leased", Health.WARN if full else Health.PASS, out, "messages",
+                     "datastore", reason)  # fmt: skip
 
     return look
 

@@ -14,6 +14,8 @@ from fleet_agent.bus.deadletters import DeadLetters, teller
 from fleet_agent.bus.delivery import Delivery
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_turn
+from fleet_agent.bus.leases import Leases
+from fleet_agent.bus.leasetimer import LeaseTimer
 from fleet_agent.bus.lifestory import LifeStory
 from fleet_agent.bus.outbox import Outbox
 from fleet_agent.bus.peer import Sign
@@ -60,6 +62,8 @@ class Bus:
         me, ids = serving.wizard, Ids()
         self.turn = open_turn(path, failed=failed)
         self.inbox = Inbox(self.turn, limits, ids=ids)
+        self.leases = Leases(self.turn, self.inbox, limits, clock=Steady())
+        self._lease_timer = LeaseTimer(loop, self.turn, self.leases)
         clock = Steady()
         self.outbox = Outbox(
             self.turn, limits, ids=ids, tell=teller(me, self.inbox, ids), now=clock.now
@@ -82,12 +86,14 @@ class Bus:
     def take(self, limits: Limits) -> None:
         """Put new limits in force."""
         self.inbox.limits = self.outbox.limits = self.delivery.limits = limits
+        self.leases.limits = limits
         self._sending.limits = self._retention.limits = self._messages.limits = limits
 
     def start(self) -> None:
         """Begin to deliver; commit at the end of each turn."""
         self._loop.on_turn_end(self.turn.commit)
         self.delivery.start()
+        self._lease_timer.start()
         self._retention.start()
 
     def close(self) -> None:
@@ -109,7 +115,8 @@ class Bus:
         """What health looks at."""
         return (
             buschecks.inbox_check(self.inbox),
-            buschecks.unhandled_check(self.inbox),
+            buschecks.unhandled_check(self.leases),
+            buschecks.leased_check(self.leases),
             buschecks.outbox_check(self.outbox),
             buschecks.peers_check(self.delivery.troubled),
             buschecks.dead_letters_check(self._letters.count),

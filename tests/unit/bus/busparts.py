@@ -12,8 +12,10 @@ from typing import Any
 from fleet_agent.bus.deadletters import teller
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_turn
+from fleet_agent.bus.leases import Leases
 from fleet_agent.bus.message import Bounds, Message, check
 from fleet_agent.bus.outbox import Outbox
+from fleet_agent.bus.steady import Steady
 from fleet_agent.limits import Limits
 
 
@@ -26,11 +28,13 @@ class Boxes:
         limits: Limits,
         failed: Callable[[Exception], object] = print,
         now: Callable[[], float] = time.time,
+        clock: Steady | None = None,
     ) -> None:
         self.folder = folder
         self.turn = open_turn(str(folder / "bus.db"), failed=lambda error: (failed(error), None)[1])
         ids = Ids()
         self.inbox = Inbox(self.turn, limits, ids=ids)
+        self.leases = Leases(self.turn, self.inbox, limits, clock=clock or Steady())
         tell = teller("ezra", self.inbox, ids)
         self.outbox = Outbox(self.turn, limits, ids=ids, tell=tell, now=now)
         self.told: list[tuple[str, Any]] = []

@@ -40,4 +40,4 @@ def test_what_is_settled_stays_so() -> None:
 
 def test_the_numbers_are_what_the_database_holds() -> None:
     assert [int(state) for state in Sent] == [0, 1, 2, 3]
-    assert [int(state) for state in Got] == [0, 1, 2, 3]
+    assert [int(state) for state in Got] == [0, 1, 2, 3, 4]

@@ -32,6 +32,8 @@ def test_after_a_rollback_the_release_before_goes_on_and_the_outbox_waits(tmp_pa
 
     boxes = Boxes(tmp_path, Limits())
     assert (boxes.inbox.depth, boxes.outbox.depth) == (1, 1)
+    # Its body says no type: it must not stand in the way of others for that.
+    assert [(one.id, one.type) for one in boxes.leases.lease(limit=9)] == [("meanwhile", "request")]
     assert [row.id for row in boxes.outbox.rows("bezalel", 0, 0, 1000)] == ["waits"]
     boxes.close()
 
@@ -46,20 +48,24 @@ def test_what_the_release_before_took_is_there_after_the_upgrade(tmp_path: Path)
 
     boxes = Boxes(tmp_path, Limits())
     assert boxes.inbox.depth == 1
-    assert boxes.inbox.oldest_unhandled() == 1.0
+    assert boxes.leases.oldest() == 1.0
     boxes.inbox.put(message(**{"from": "bezalel", "to": "ezra", "id": "old"}), boxes.done)
     boxes.turn.commit()
     assert boxes.told[0][1].name == "DUPLICATE"
+    assert [(one.id, one.type, one.attempt) for one in boxes.leases.lease(limit=9)] == [
+        ("old", "request", 1)
+    ]
     boxes.close()
 
 
 def test_the_questions_that_are_asked_all_the_time_use_their_indexes(tmp_path: Path) -> None:
     boxes = Boxes(tmp_path, Limits())
     for sql, index in (
-        ("SELECT count(*) FROM inbox WHERE state < 2", "inbox_open"),
+        ("SELECT 1 FROM inbox WHERE state < 2 AND type IS NULL LIMIT 1", "inbox_untyped"),
         ("SELECT body FROM inbox WHERE in_reply_to = 'x' ORDER BY seq LIMIT 1", "inbox_reply"),
-        ("SELECT received_at FROM inbox WHERE state < 2 AND lane = 0 ORDER BY lane, seq LIMIT 1",
-         "inbox_open"),
+        ("SELECT seq FROM inbox WHERE state < 2 AND lane = 0 AND sender = 'x' AND type = 'request' "
+         "ORDER BY seq LIMIT 1", "inbox_pairs"),
+        ("SELECT seq FROM inbox WHERE state = 3 AND seq > 5 ORDER BY seq LIMIT 9", "inbox_dead"),
         ("SELECT number FROM delivery d WHERE d.state = 0 AND d.receiver = 'x' AND d.lane = 0 "
          "AND d.number > 5 ORDER BY d.number LIMIT 9", "delivery_waiting"),
         ("SELECT number FROM delivery d WHERE d.state = 0 AND d.expires_at <= 5 "

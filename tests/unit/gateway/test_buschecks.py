@@ -44,13 +44,28 @@ def test_the_outbox_too(boxes: Boxes) -> None:
 
 
 def test_the_age_of_the_oldest_message_that_is_not_handled(boxes: Boxes) -> None:
-    look = buschecks.unhandled_check(boxes.inbox, lambda: time.time() + 50)
+    look = buschecks.unhandled_check(boxes.leases, lambda: time.time() + 50)
     assert look().value == 0.0
     boxes.inbox.put(message(**{"from": "bezalel", "to": "ezra", "type": "alert"}), boxes.done)
     boxes.turn.commit()
     assert 50 <= float(str(look().value)) < 120
-    boxes.turn.execute("UPDATE inbox SET state = 2")
+    (leased,) = boxes.leases.lease(limit=1)
+    assert float(str(look().value)) >= 50, "handed out is not handled"
+    boxes.leases.ack(leased.receipt)
     assert look().value == 0.0
+
+
+def test_messages_that_are_handed_out_up_to_their_limit(tmp_path: Path) -> None:
+    boxes = Boxes(tmp_path, Limits({"inbox_handed_out": 2}))
+    look = buschecks.leased_check(boxes.leases)
+    assert (look().status, look().value) == (Health.PASS, 0)
+    for name in ("bezalel", "allegro", "ezra"):
+        boxes.inbox.put(message(**{"from": name, "to": "ezra"}), boxes.done)
+    boxes.turn.commit()
+    assert len(boxes.leases.lease(limit=5)) == 2
+    assert (look().status, look().value) == (Health.WARN, 2)
+    assert "no more are until some are settled" in look().reason
+    boxes.close()
 
 
 def peer(**changes: Any) -> Any:
