@@ -100,6 +100,11 @@ def still_runs(code: int, stderr: str) -> bool:
     return code != 0 and "was already loaded or has a fragment file" in stderr
 
 
+def made_again(phase: str, why: str) -> str:
+    """What people are told of a connection that broke in ``phase`` with ssh's words ``why``."""
+    return f"the ssh connection broke in {phase} ({why}) and was made again"
+
+
 def with_note(said: NodeAnswer, note: str) -> NodeAnswer:
     """``said`` with one more sentence for people."""
     return replace(said, notes=(*said.notes, note))

@@ -114,7 +114,10 @@ class Conductor:
 
             def hear(event: Mapping[str, Any]) -> None:
                 nonlocal progress
+                known = len(progress.notes)
                 progress = progress.after(event)
+                for note in progress.notes[known:]:
+                    _log.info("deploy %d: %s", plan.deploy, note)
                 told = {**event, "mode": plan.mode}
                 record.write(json.dumps(told, separators=(",", ":")) + "\n")
                 record.flush()

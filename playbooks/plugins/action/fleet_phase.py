@@ -16,6 +16,7 @@ from fleet_agent.deploy import hosttask, nodebuild, parcel
 from fleet_agent.deploy import plan as plans
 from fleet_agent.deploy.flood import bounded
 from fleet_agent.deploy.heard import MOST_BYTES
+from fleet_agent.deploy.retries import watched
 from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.node import command
 from fleet_agent.wire import Phase
@@ -39,6 +40,7 @@ class ActionModule(ActionBase):
         phase = Phase(self._task.args["phase"])
         plan = plans.load(self._task.args["plan"])
         node = plan.node(task_vars["inventory_hostname"])
+        self._broke = []  # ssh's words for each connection that broke and was made again
         try:
             answer = self._phase(phase, plan, node, task_vars)
         except FleetError as error:
@@ -46,6 +48,8 @@ class ActionModule(ActionBase):
                 ok=False,
                 error={"what": error.what, "where": error.where, "mend": error.mend},
             )
+        for why in self._broke:
+            answer = hosttask.with_note(answer, hosttask.made_again(phase, why))
         result["fleet"] = answer.as_dict()
         result["changed"] = answer.changed
         if self._task.diff and answer.diff:
@@ -110,7 +114,7 @@ class ActionModule(ActionBase):
 
     def _execute(self, argv, stdin):
         try:
-            with bounded(_MOST_GROWTH_BYTES):
+            with bounded(_MOST_GROWTH_BYTES), watched(self._connection, self._broke):
                 done = self._low_level_execute_command(
                     shlex.join(argv), in_data=stdin, sudoable=True
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ def test_no_answer_of_a_node_hinders_the_way_back_of_the_others(nodes: TalkingNo
     assert heard == {good, *said}, "every node was asked, and what it said was taken"
     assert outcome.state is DeployState.FAILED
     assert outcome.result["put_back"] == [good]
+
+
+def test_what_a_phase_notes_is_a_sentence_of_the_log_with_deploy_and_host(
+    nodes: TalkingNodes, caplog: pytest.LogCaptureFixture
+) -> None:
+    host = nodes.add(f"echo '{GOOD}'")
+    with caplog.at_level(logging.INFO, "fleet_agent.deploy"):
+        outcome = nodes.conductor().put_back(nodes.plan())
+    said = [line for line in caplog.messages if line == f"deploy 1: {host}: well"]
+    assert len(said) == len(outcome.result["runs"]["back"]["notes"]) == len(Phase)
 
 
 def test_nothing_that_a_node_says_is_rendered(nodes: TalkingNodes) -> None:
