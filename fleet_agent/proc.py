@@ -13,7 +13,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
@@ -143,11 +143,13 @@ def start(
     err: IO[bytes] | int | None = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
     memory_bytes: int | None = None,
+    before_exec: Callable[[], None] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start ``argv`` in a session (process group) of its own and return at once.
 
-    ``memory_bytes``: what it, and each process that it starts, may allocate for itself. Raises
-    ProcessError when it can't be started.
+    ``memory_bytes``: what it, and each process that it starts, may allocate for itself.
+    ``before_exec`` is called in the new process; only a caller without threads may give one.
+    Raises ProcessError when it can't be started.
     """
     try:
         running = subprocess.Popen(
@@ -159,7 +161,10 @@ def start(
             cwd=cwd,
             pass_fds=tuple(pass_fds),
             start_new_session=True,
+            preexec_fn=before_exec,  # noqa: PLW1509 (see above: no threads)
         )
+    except subprocess.SubprocessError as error:
+        raise ProcessError(f"could not be started: {error}", where=argv[0]) from error
     except OSError as error:
         raise ProcessError(
             f"could not be started: {error.strerror}",

@@ -14,6 +14,7 @@ HOOK_PORT: Final = 9876
 # Names of the sockets that systemd hands over (FileDescriptorName=).
 SOCKET_GATEWAY: Final = "gateway"
 SOCKET_HOOK: Final = "hook"
+SOCKET_EXEC: Final = "exec"
 
 MEDIA_JSON: Final = "application/json"
 MEDIA_PROBLEM: Final = "application/problem+json"  # RFC 9457

@@ -56,6 +56,7 @@ TABLE: Final = _commands(
         ("deploys", "keys", "show or rotate the keys with which wizards sign"),
         ("deploys", "token", "bearer tokens for people and scripts: create, list, revoke"),
         ("services", "serve", "run a wizard's daemon (systemd does)"),
+        ("services", "exec-runner", "run a wizard's handlers for its daemon (systemd does)"),
         ("services", "deploy-service", "work the deploy queue (systemd does)"),
     )
 )

@@ -45,6 +45,10 @@ class Origin(Protocol):
     def installed(self) -> Installed | None:
         """The releases of this node; None outside of a fleet."""
 
+    @property
+    def release(self) -> str | None:
+        """The directory of the release that code and settings are of; None outside of a fleet."""
+
     def settings(self) -> Settings:
         """The settings as they are now."""
 
@@ -81,6 +85,11 @@ class ReleaseOrigin:
                 home, release = wanted, resolve(wanted)
         return cls(home, release, wizard_name(wizard))
 
+    @property
+    def release(self) -> str:
+        """The directory of the release."""
+        return self._release
+
     def settings(self) -> Settings:
         """The settings that this release gives the wizard."""
         path = os.path.join(self._release, "wizards", self._wizard, "settings.json")
@@ -111,6 +120,7 @@ class FileOrigin:
     """A daemon outside a fleet, or by hand: settings from a YAML file."""
 
     installed: Installed | None = None
+    release: str | None = None
 
     def __init__(self, path: str) -> None:
         self._path = path

@@ -12,17 +12,21 @@ from typing import Final, NamedTuple
 
 from fleet_agent.errors import ConfigError
 from fleet_agent.limits import Limits
+from fleet_agent.registry.schema import HANDLER_KEYS, Handler
 from fleet_agent.services.wrongs import Object, Wrong
-from fleet_agent.wire import GATEWAY_PORT, HOOK_PORT, Role
+from fleet_agent.wire import GATEWAY_PORT, HOOK_PORT, MessageType, Role
 
 VERSION: Final = 1
 _KEYS: Final = (
-    "v", "fleet", "wizard", "role", "listen", "hook", "unsigned", "soul", "limits",
+    "v", "fleet", "wizard", "role", "listen", "hook", "unsigned", "soul", "handlers", "limits",
     "state_dir", "run_dir", "keys_dir", "deploy_socket", "registry",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,28}\Z")
 _NAME_MEND: Final = "a-z, then a-z, 0-9 and -, 29 at most"
 _LOOPBACK: Final = "127.0.0.1"
+_LOCAL_URL: Final = re.compile(
+    r"http://(?:127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?(?:/\S*)?"
+)
 
 
 class HookSettings(NamedTuple):
@@ -43,7 +47,10 @@ class SoulSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All that one daemon is told. ``registry`` is a file to read the fleet from, outside one."""
+    """All that one daemon is told. ``registry`` is a file to read the fleet from, outside one.
+
+    ``handlers`` says by type of message who handles it: the runner's program, or a local URL.
+    """
 
     fleet: str
     wizard: str
@@ -53,6 +60,7 @@ class Settings(NamedTuple):
     hook: HookSettings | None
     unsigned: bool
     soul: SoulSettings | None
+    handlers: Mapping[str, Handler]
     limits: Limits
     state_dir: str
     run_dir: str
@@ -136,6 +144,7 @@ def _settings(value: object) -> tuple[Settings, list[Wrong]]:
         hook=_hook(top.inner("hook")),
         unsigned=top.word("unsigned", ("refuse", "allow"), "refuse") == "allow",
         soul=_soul(top.inner("soul")),
+        handlers=_handlers(top.inner("handlers")),
         limits=top.limits("limits", "daemon"),
         state_dir=top.text("state_dir", f"/var/lib/fleet-agent/{wizard}"),
         run_dir=top.text("run_dir", f"/run/fleet-agent/{wizard}"),
@@ -178,3 +187,27 @@ def _soul(soul: Object | None) -> SoulSettings | None:
         return None
     soul.only(SoulSettings._fields)
     return SoulSettings(soul.text("seal"), soul.text_or_none("place"))
+
+
+def _handlers(said: Object | None) -> Mapping[str, Handler]:
+    found: dict[str, Handler] = {}
+    if said is None:
+        return found
+    said.only(tuple(kind.value for kind in MessageType))
+    for kind in MessageType:
+        one = said.inner(kind.value)
+        if one is None:
+            continue
+        one.only(HANDLER_KEYS)
+        command, url = one.texts("exec"), one.text_or_none("http")
+        if bool(command) == bool(url):
+            said.wrong(
+                kind.value, "must say either exec or http", "exec: [/a/program], or http: a URL"
+            )
+        elif command and not command[0].startswith("/"):
+            one.wrong("exec", "names no absolute path", "write the program's whole path")
+        elif url and not _LOCAL_URL.fullmatch(url):
+            one.wrong("http", "is no URL on loopback", "such as http://127.0.0.1:9000/in")
+        else:
+            found[kind.value] = Handler(command or None, url)
+    return found

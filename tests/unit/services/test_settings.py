@@ -10,6 +10,7 @@ import pytest
 
 from fleet_agent.errors import ConfigError
 from fleet_agent.limits import TABLE, Limits
+from fleet_agent.registry.schema import Handler
 from fleet_agent.services.settings import (
     HookSettings,
     SoulSettings,
@@ -74,6 +75,20 @@ def test_everything_can_be_said() -> None:
         ({"listen": {"port": True}}, "x: listen.port", "must be a port"),
         ({"listen": {"prot": 1}}, "x: listen.prot", "did you mean 'port'?"),
         ({"listen": 8646}, "x: listen", "must be a mapping"),
+        ({"handlers": {"requests": {}}}, "x: handlers.requests", "did you mean 'request'?"),
+        ({"handlers": {"request": {}}}, "x: handlers.request", "either exec or http"),
+        (
+            {"handlers": {"alert": {"exec": ["/a"], "http": "http://127.0.0.1/"}}},
+            "x: handlers.alert",
+            "either exec or http",
+        ),
+        ({"handlers": {"alert": {"exec": "/a"}}}, "x: handlers.alert.exec", "list of texts"),
+        ({"handlers": {"alert": {"exec": ["a"]}}}, "x: handlers.alert.exec", "no absolute path"),
+        (
+            {"handlers": {"alert": {"http": "http://192.0.2.1/"}}},
+            "x: handlers.alert.http",
+            "no URL on loopback",
+        ),
         ({"limits": {"batch_line": 7}}, "x: limits.batch_line", "did you mean 'batch_lines'?"),
         ({"limits": {"batch_lines": 0}}, "x: limits.batch_lines", "between 1 and 10000"),
         ({"limits": {"deploy_forks": 7}}, "x: limits.deploy_forks", "no limit of a daemon"),
@@ -181,7 +196,11 @@ def test_the_example_shows_all_settings_with_their_defaults(tmp_path: Path) -> N
     assert settings.soul == SoulSettings("64 hex digits", "/home/ezra/SOUL.md")
     assert settings.registry == "fleet.yaml"
     plain = from_value({"v": 1, "wizard": "ezra"}, "x")
-    same = settings._replace(hook=None, soul=None, registry=None, limits=plain.limits)
+    assert settings.handlers == {
+        "request": Handler(exec=("/opt/ezra/bin/answer",)),
+        "alert": Handler(http="http://127.0.0.1:9000/in"),
+    }
+    same = settings._replace(hook=None, soul=None, handlers={}, registry=None, limits=plain.limits)
     assert same == plain
     names = [one.name for one in TABLE if one.scope == "daemon"]
     assert {name: settings.limits[name] for name in names} == {
