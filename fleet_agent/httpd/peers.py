@@ -29,7 +29,11 @@ def who(peer: Peer) -> str:
 
 class Admission:
     """Counts open connections, in all and a peer. One peer is a user on a Unix socket, an IPv4
-    address, or an IPv6 network of 64 bits (one machine may have all addresses of it)."""
+    address, or an IPv6 network of 64 bits (one machine may have all addresses of it).
+
+    ``total`` is of TCP alone: strangers who fill it keep neither the local agent nor a deploy,
+    which asks for health over the Unix socket, away from the daemon.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.whole("http_connections")
@@ -41,7 +45,7 @@ class Admission:
         """Why another connection of ``peer`` is too many; None when it is not."""
         if self._open.get(_key(peer), 0) >= self._most_per_peer:
             return "this peer has too many connections open"
-        if self.total >= self._most:
+        if peer.kind == "tcp" and self.total >= self._most:
             return "too many connections are open"
         return None
 
@@ -49,12 +53,12 @@ class Admission:
         """Count one more."""
         key = _key(peer)
         self._open[key] = self._open.get(key, 0) + 1
-        self.total += 1
+        self.total += peer.kind == "tcp"
 
     def leave(self, peer: Peer) -> None:
         """Count one less."""
         key = _key(peer)
-        self.total -= 1
+        self.total -= peer.kind == "tcp"
         self._open[key] -= 1
         if not self._open[key]:
             del self._open[key]

@@ -172,11 +172,15 @@ class Server(HTTPServer):
         if refusal is not None:
             self._turn_away(connected, peer, refusal)
             return
+        try:
+            connection = Connection(self._shared, connected, peer, listener.body_limit,
+                                    listener.respond, self._closed)  # fmt: skip
+        except OSError as error:  # epoll takes no more: counted, its place would be lost for good
+            self._turn_away(connected, peer, f"no more can be watched: {error.strerror}")
+            return
         self._admission.enter(peer)
         counts.open += 1
         counts.accepted += 1
-        connection = Connection(self._shared, connected, peer, listener.body_limit,
-                                listener.respond, self._closed)  # fmt: skip
         self._shared.connections.add(connection)
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(self._shared.deadlines.grain, self._sweep)

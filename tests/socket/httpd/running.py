@@ -51,9 +51,14 @@ class Running:
     """A server with its loop in a thread. Limits are given by name."""
 
     def __init__(
-        self, routes: Iterable[Route] = USUAL, *, unix: str = "", limits: Mapping[str, float] = NONE
+        self,
+        routes: Iterable[Route] = USUAL,
+        *,
+        unix: str = "",
+        limits: Mapping[str, float] = NONE,
+        loop: Loop | None = None,
     ) -> None:
-        self.loop = Loop()
+        self.loop = loop or Loop()
         self.server = Server(self.loop, Limits(limits))
         listening = listen_unix(unix) if unix else listen_tcp("127.0.0.1", 0)
         self.place = listening.getsockname()

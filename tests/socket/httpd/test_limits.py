@@ -1,13 +1,15 @@
 """Connections, deadlines, backpressure: what costs the server something has an end."""
 
+import errno
 import json
 import logging
+import os
 import socket
 
 import pytest
 
 from fleet_agent.httpd.listen import listen_tcp
-from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.loop import Call, Loop
 from fleet_agent.httpd.router import Route, Router
 from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
@@ -220,6 +222,29 @@ def test_running_out_of_descriptors_is_survived(caplog: pytest.LogCaptureFixture
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert peer.got().status == 200
         waiting.close()
+
+
+class FullLoop(Loop):
+    """A loop whose epoll takes no further descriptor while it is ``full``."""
+
+    full = False
+
+    def add_reader(self, fd: int, call: Call) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().add_reader(fd, call)
+
+
+def test_a_connection_that_epoll_does_not_take_is_turned_away_and_costs_no_place() -> None:
+    loop = FullLoop()
+    with Running(loop=loop, limits={"http_connections": 8}) as running:
+        running.on_loop(lambda: setattr(loop, "full", True))
+        for _ in range(20):
+            with socket.create_connection(running.place, timeout=20) as peer:
+                assert b" 503 " in peer.recv(65536)
+        running.on_loop(lambda: setattr(loop, "full", False))
+        assert running.get().status == 200
+        assert running.on_loop(lambda: running.server.counts.turned_away) == 20
 
 
 def test_small_answers_do_not_wait_for_an_acknowledgement() -> None:

@@ -40,6 +40,19 @@ def test_all_peers_together_are_limited() -> None:
     assert doors.refuse(tcp("192.0.2.99")) is not None
 
 
+def test_strangers_who_take_all_places_keep_nobody_from_the_unix_socket() -> None:
+    doors, local = admission(8, 2), Peer("unix", "", 0, 1000, 5)
+    for last in range(8):
+        doors.enter(tcp(f"192.0.2.{last}"))
+    for _ in range(2):
+        assert doors.refuse(local) is None
+        doors.enter(local)
+    assert doors.refuse(local) is not None  # its own share has an end, too
+    assert doors.total == 8
+    doors.leave(local)
+    assert (doors.total, doors.refuse(local)) == (8, None)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
