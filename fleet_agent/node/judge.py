@@ -48,7 +48,7 @@ def expected(manifest: Manifest) -> Expected:
 def converged(act: Act, want: Expected, *, settle: bool) -> dict[str, Any]:
     """Wait until all is as wanted, and look again after the settling time; the evidence."""
     limits = act.spec.limits
-    began = time.time()
+    began, since = time.time(), time.monotonic()
     first = _ready(act, want, limits["deploy_ready_seconds"], began)
     forward = want.before is None
     if forward and want.manifest is not None:
@@ -62,7 +62,7 @@ def converged(act: Act, want: Expected, *, settle: bool) -> dict[str, Any]:
     if forward:
         act.step(steps.SETTLED)
     return {
-        "ready_after_s": round(time.time() - began, 2),
+        "ready_after_s": round(time.monotonic() - since, 2),
         "daemons": {
             name: {"status": answer.status, "running": answer.running}
             for name, answer in first.answers.items()

@@ -134,9 +134,26 @@ def _end(layout: Layout, other: Holder | None) -> bool:
         argv = [*layout.systemctl, "stop", other.unit]
         proc.run(argv, timeout_seconds=30, check=False)
         return True
-    if other.pid > 1 and _started(other.pid) == other.started:
-        os.kill(other.pid, signal.SIGKILL)
+    _kill(other.pid, other.started)
     return True
+
+
+def _kill(pid: int, started: int) -> None:
+    """End the process that had ``pid`` then; never another that has the number now."""
+    if pid <= 1:
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return  # it has ended
+    try:
+        # Held by its descriptor: from here on the number can't come to mean another process.
+        if _started(pid) == started:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
 
 
 # The node's own way back is never cut short: half a way back is worse than a late one.
