@@ -148,6 +148,31 @@ def is_back_or_was(fleet: Fleet, before: object, record: object) -> None:
     is_back(fleet, before, record)  # type: ignore[arg-type]
 
 
+def test_ssh_connections_that_break_in_mid_phase_are_made_again_and_it_is_said(
+    fleet: Fleet,
+) -> None:
+    node = fleet.lab["n2"]
+    pushed = push_and_wait_for_switch(fleet, node)
+    until(lambda: running_phase(node, "verify"), "phase verify", 60)
+    fleet.orchestrator.inside(["pkill", "-KILL", "-u", "fleet-deploy", "-f", r"ssh: .*\[mux\]"])
+    record = fleet.ended(pushed, "ssh connections broken in phase verify")
+    assert record.state == "verified", record
+    is_well(fleet)
+    host = content.host_of(node)
+    notes = [note for note in record.result["runs"]["forward"]["notes"] if note.startswith(host)]
+    assert any("the ssh connection broke in verify" in note for note in notes), record
+    log = fleet.orchestrator.journal("fleet-deploy.service")
+    assert f"deploy {record.id}: {host}: the ssh connection broke in verify" in log
+    shown = fleet.on("deploys", "show", str(record.id)).stdout
+    assert f"{host}: the ssh connection broke in verify" in shown
+
+
+def running_phase(node: Node, phase: str) -> bool:
+    """Whether a phase is at work on a node."""
+    argv = ["systemctl", "list-units", "--plain", "--no-legend", f"fleet-phase-*-{phase}.service"]
+    return f"-{phase}.service" in node.inside(argv).stdout
+
+
 def test_a_reboot_of_every_node_changes_nothing(fleet: Fleet) -> None:
     before = fleet.looks()
     for node in fleet.lab.nodes:
