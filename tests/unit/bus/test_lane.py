@@ -12,7 +12,7 @@ from fleet_agent.bus.batch import KEPT, Kind, Verdict
 from fleet_agent.bus.lane import Flight, Lane
 from fleet_agent.bus.outbox import Waiting
 from fleet_agent.limits import Limits
-from tests.unit.bus.busparts import Boxes
+from tests.unit.bus.busparts import Boxes, message
 
 LIMITS = Limits({"outbox_batch_lines": 3, "outbox_refusals": 2})
 AGAIN = Verdict(Kind.AGAIN, "429: full")
@@ -65,6 +65,20 @@ def six(tmp_path: Path) -> Iterator[Sender]:
 
 def ids(flight: Flight | None) -> list[str]:
     return [row.id for row in flight.rows] if flight else []
+
+
+def test_what_was_found_before_its_commit_is_not_sent_twice(six: Sender) -> None:
+    first, second = six.flight(), six.flight()
+    six.boxes.outbox.put(message(id="n6"), ("bezalel",), six.boxes.done)
+    third = six.flight()
+    assert (ids(third), six.next()) == (["n6"], None)
+    six.boxes.turn.commit()
+    assert six.next() is None
+    for flight in (first, second, third):
+        assert six.answered(flight) == KEPT
+    assert six.states() == "1111111"
+    six.boxes.send(id="n7")
+    assert ids(six.flight()) == ["n7"]
 
 
 def test_batches_follow_each_other_and_name_who_came_before(six: Sender) -> None:
