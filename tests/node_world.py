@@ -92,9 +92,10 @@ class World:
         config: str,
         soul: str = "be kind\n",
         more: str = "",
+        entry: str = "",
         secrets: tuple[SecretEntry, ...] = (),
     ) -> Built:
-        """A release; ``more`` becomes a line of code."""
+        """A release; ``more`` becomes a line of code, ``entry`` one of the wizard's entry."""
         registry = parse(
             f"""
 wizards:
@@ -105,6 +106,7 @@ wizards:
     soul: {{file: soul.md, place: /home/{WIZARD}/.hermes/SOUL.md}}
     files: [{{source: a.yaml, place: /home/{WIZARD}/.hermes/config.yaml, mode: "0640"}}]
     runtime: {{command: [{sys.executable}, -c, "import time; time.sleep(1e6)"]}}
+    {entry}
 """,
         )
         code = dict(self.code)

@@ -14,7 +14,7 @@ from typing import Final
 from fleet_agent.errors import FleetError, NodeError
 from fleet_agent.node import backunits, durable, guard, judge, present, restore, saved, steps, timer
 from fleet_agent.node.act import Act, Outcome
-from fleet_agent.node.desired import RUNTIME, Wish, wishes
+from fleet_agent.node.desired import RUNTIME, Wish, is_runner, wishes
 from fleet_agent.node.journal import (
     ARMED,
     CLAIMED,
@@ -178,15 +178,17 @@ def _places_as_they_were(act: Act, baseline: Baseline) -> None:
 
 def _units_as_they_were(act: Act, baseline: Baseline) -> dict[str, object]:
     """What ran runs, and stays running; what did not run does not."""
-    if not baseline.units:
+    # A runner comes and goes with what it is asked to do.
+    units = [unit for unit in baseline.units if not is_runner(unit.ref)]
+    if not units:
         return {}
-    states = act.units.show(unit.ref for unit in baseline.units)
-    for unit in baseline.units:
+    states = act.units.show(unit.ref for unit in units)
+    for unit in units:
         if not unit.active and states[unit.ref].active != "inactive":
             raise act.units.failure(unit.ref, states[unit.ref], time.time() - _LOOK_BACK_SECONDS)
     wished = () if baseline.manifest is None else wishes(baseline.manifest)
     daemons = {wish.ref: wish for wish in wished if wish.wizard in baseline.health}
-    running = [unit for unit in baseline.units if unit.active]
+    running = [unit for unit in units if unit.active]
     want = judge.Expected(
         baseline.manifest,
         tuple(daemons.get(unit.ref, Wish(unit.ref, RUNTIME)) for unit in running),

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fleet_agent.errors import FleetError
 from fleet_agent.node import present
 from fleet_agent.node.act import Act
-from fleet_agent.node.desired import PIPELINE, RECOVER, is_ours
+from fleet_agent.node.desired import PIPELINE, RECOVER, is_ours, is_runner
 from fleet_agent.node.place import PlaceError, Places
 from fleet_agent.node.present import Record
 from fleet_agent.node.saved import Baseline, SavedUnit
@@ -41,7 +41,7 @@ class Work:
         surplus = [
             unit.ref
             for unit in self._units
-            if not unit.active
+            if (not unit.active or self._is_of_this_run(unit))
             and (self._before[unit.ref].active != "inactive" or self._booting)
             and self._before[unit.ref].known
         ]
@@ -76,7 +76,7 @@ class Work:
 
         Goes on after a failure, and raises the first one at the end.
         """
-        wanted = [unit for unit in self._units if unit.active]
+        wanted = [unit for unit in self._units if unit.active and not is_runner(unit.ref)]
         now = self._act.units.show(unit.ref for unit in wanted) if wanted else {}
         if self._booting:
             asleep = [unit.ref for unit in wanted if not now[unit.ref].is_active]
@@ -94,6 +94,11 @@ class Work:
         if problem is not None:
             raise problem
         return tuple(again)
+
+    def _is_of_this_run(self, unit: SavedUnit) -> bool:
+        """Whether it is a runner that was started after the baseline: its socket will start one
+        of the baseline's."""
+        return is_runner(unit.ref) and _is_another(unit, self._before[unit.ref])
 
     def _has_lost_its_soul(self, ref: Ref, now: State) -> bool:
         """Whether a daemon's soul was put back after its start: it would look past it."""

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from fleet_agent.node.desired import (
     CONDUCTOR,
     DAEMON,
+    RUNNER,
+    RUNNER_SOCKET,
     RUNTIME,
     SOCKET,
     SOUL,
@@ -29,6 +31,8 @@ from fleet_agent.node.units import Ref, State
 from fleet_agent.release.manifest import Manifest
 
 _NEVER: Final = State()
+# What a runner says of itself to systemd, before the digest of what it is made of.
+RUNNER_SAYS: Final = "input "
 # Besides its unit files: what the process of a unit reads, or looks at, where it is placed.
 _READ_BY: Final = {RUNTIME: (FILE_KIND, SOUL), DAEMON: (SOUL,)}
 
@@ -57,7 +61,8 @@ class ToPlace(NamedTuple):
 class ToRun(NamedTuple):
     """What is to be done with units, in the order of these fields.
 
-    ``vacate`` are daemons that must be out of the way before their sockets can be bound.
+    ``vacate`` are daemons that must be out of the way before their sockets can be bound, and
+    runners that are not of this release: the next message starts them anew.
     """
 
     stop: tuple[Ref, ...] = ()
@@ -144,6 +149,22 @@ def units(
         if wish.kind == DAEMON
         and (wish.wizard in rebound or not _runs(wish, present, made_of[wish.ref], touched))
     )
+    of_runners = [wish for wish in wished if wish.kind == RUNNER_SOCKET]
+    moved = tuple(
+        wish
+        for wish in of_runners
+        if wish.ref in active and not _in_force(wish, present, made_of[wish.ref], touched)
+    )
+    runners = tuple(
+        wish
+        for wish in wished
+        if wish.kind == RUNNER
+        and state(wish.ref, _NEVER).active not in {"inactive", "failed"}
+        and (
+            wish.wizard in {one.wizard for one in moved}
+            or not _is_of(wish, present, made_of[wish.ref], touched)
+        )
+    )
     restarted = {wish.ref for wish in daemons}
     replaced = replaced or present.release != wanted.id
     runtimes = tuple(
@@ -160,9 +181,12 @@ def units(
         ),
         reread=bool(to_place.of_units() != ToPlace((), ()))
         or any(state(wish.ref, _NEVER).stale for wish in wished),
-        vacate=tuple(wish for wish in serving if wish.wizard in rebound),
-        rebind=tuple(wish for wish in sockets if wish.ref in active and wish.wizard in rebound),
-        listen=listen,
+        vacate=(*(wish for wish in serving if wish.wizard in rebound), *runners),
+        rebind=(
+            *(wish for wish in sockets if wish.ref in active and wish.wizard in rebound),
+            *moved,
+        ),
+        listen=(*listen, *(wish for wish in of_runners if wish.ref not in active)),
         daemons=daemons,
         conductors=tuple(
             wish for wish in wished if wish.kind == CONDUCTOR and wish.ref not in active
@@ -205,6 +229,16 @@ def _runs(wish: Wish, present: Present, own: set[str], touched: set[str]) -> boo
         return False
     answer = present.health.get(wish.wizard)
     return answer is not None and answer.wizard == wish.wizard and answer.running == wish.digest
+
+
+def _is_of(wish: Wish, present: Present, own: set[str], touched: set[str]) -> bool:
+    """Whether a runner is of the release, as it says itself, and runs under its unit as it is."""
+    state = present.states.get(wish.ref, _NEVER)
+    return (
+        not own & touched
+        and _older(own, present, state)
+        and state.said == f"{RUNNER_SAYS}{wish.digest}"
+    )
 
 
 def _in_force(wish: Wish, present: Present, own: set[str], touched: set[str]) -> bool:

@@ -20,6 +20,8 @@ UNIT: Final = "unit"
 SOCKET: Final = "socket"
 DAEMON: Final = "daemon"
 RUNTIME: Final = "runtime"
+RUNNER: Final = "runner"
+RUNNER_SOCKET: Final = "runner's socket"
 RECOVERY: Final = "recovery"
 CONDUCTOR: Final = "pipeline"
 
@@ -86,6 +88,15 @@ def wishes(manifest: Manifest) -> tuple[Wish, ...]:
         Wish(Ref(wizard.daemon), DAEMON, wizard.input, wizard.name) for wizard in manifest.wizards
     ]
     for wizard in manifest.wizards:
+        runner = wizard.runner
+        if runner is not None:
+            digest = _socket_digest(manifest, runner.socket)
+            found += [
+                Wish(Ref(runner.socket), RUNNER_SOCKET, digest, wizard.name),
+                # Its socket starts it when it is needed.
+                Wish(Ref(runner.service), RUNNER, runner.input, wizard.name, False, False),
+            ]
+    for wizard in manifest.wizards:
         runtime = runtime_ref(wizard)
         if runtime is not None:
             ours = runtime.unit.startswith("fleet-wizard@")
@@ -100,11 +111,17 @@ def runtime_ref(wizard: WizardInputs) -> Ref | None:
     return Ref(wizard.runtime.unit, wizard.user if wizard.runtime.scope == "user" else "")
 
 
+def is_runner(ref: Ref) -> bool:
+    """Whether a unit is a runner: nobody but its socket decides when it is to run."""
+    return not ref.user and ref.unit.startswith("fleet-exec@") and ref.unit.endswith(".service")
+
+
 def is_ours(ref: Ref) -> bool:
     """Whether a unit is one that only fleet-agent places."""
-    return not ref.user and ref.unit.startswith(
-        ("fleet-agent@", "fleet-hook@", "fleet-deploy.", "fleet-wizard@", "fleet-recover.")
-    )
+    return not ref.user and ref.unit.startswith((
+        "fleet-agent@", "fleet-hook@", "fleet-deploy.", "fleet-wizard@", "fleet-exec@",
+        "fleet-recover.",
+    ))  # fmt: skip
 
 
 def _socket_digest(manifest: Manifest, unit: str) -> str:

@@ -17,7 +17,7 @@ from fleet_agent.node import (
 )
 from fleet_agent.node.act import Act, Outcome
 from fleet_agent.node.decide import ToPlace, ToRun
-from fleet_agent.node.desired import UNIT, Wish
+from fleet_agent.node.desired import RUNNER, UNIT, Wish
 from fleet_agent.node.units import Ref
 from fleet_agent.release.manifest import Manifest
 
@@ -99,7 +99,8 @@ def _refs(wished: Iterable[Wish]) -> list[Ref]:
 def describe(to_run: ToRun) -> dict[str, list[str]]:
     """What is done with units, for people; what nothing is done with is left out."""
     told = {
-        "stop": [ref.key for ref in to_run.stop],
+        "stop": [ref.key for ref in to_run.stop]
+        + [wish.ref.key for wish in to_run.vacate if wish.kind == RUNNER],
         "enable": [ref.key for ref in to_run.enable],
         "listen": [wish.ref.key for wish in (*to_run.rebind, *to_run.listen)],
         "restart": [wish.ref.key for wish in (*to_run.daemons, *to_run.runtimes)],

@@ -26,7 +26,7 @@ _READING_PAUSE_SECONDS: Final = 0.15
 _PROPERTIES: Final = (
     "LoadState", "ActiveState", "SubState", "UnitFileState", "Result", "ExecMainStatus", "MainPID",
     "InvocationID", "NRestarts", "ActiveEnterTimestampMonotonic", "ExecMainStartTimestampMonotonic",
-    "NeedDaemonReload",
+    "NeedDaemonReload", "StatusText",
 )  # fmt: skip
 
 
@@ -52,7 +52,10 @@ def ref(key: str) -> Ref:
 
 
 class State(NamedTuple):
-    """What systemd says of a unit. Times are seconds after boot, 0 for never."""
+    """What systemd says of a unit. Times are seconds after boot, 0 for never.
+
+    ``said`` is what its process last said of itself (STATUS= of sd_notify(3)).
+    """
 
     load: str = "not-found"
     active: str = "inactive"
@@ -65,6 +68,7 @@ class State(NamedTuple):
     restarts: int = 0
     started: float = 0.0
     stale: bool = False
+    said: str = ""
 
     @property
     def known(self) -> bool:
@@ -278,6 +282,7 @@ def _state(block: str) -> State:
         )
         / 1e6,
         stale=said.get("NeedDaemonReload") == "yes",
+        said=said.get("StatusText", ""),
     )
 
 

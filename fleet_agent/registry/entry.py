@@ -241,9 +241,9 @@ def _handlers(spot: Spot | None) -> Mapping[str, Handler]:
         if ("exec" in fields) == ("http" in fields):
             one.wrong("must say either exec or http", "exec: [/a/program], or http: a local URL")
         command = _argv(at) if (at := fields.at("exec")) else None
-        url = at.read(rules.url) if (at := fields.at("http")) else None
+        url = at.read(rules.local_url) if (at := fields.at("http")) else None
         if command or url:
-            found[kind] = Handler(command, url.text if url else None)
+            found[kind] = Handler(command, url)
     return found
 
 

@@ -149,6 +149,17 @@ def url(text: str) -> Url:
     return Url(text, _url_host(parts, named, text), port, parts.path)
 
 
+def local_url(text: str) -> str:
+    """An http URL on this machine's loopback, by address: a daemon resolves no names."""
+    found = url(text)
+    example = "such as http://127.0.0.1:9000/in"
+    if not is_loopback(found.host):
+        raise Wrong(f"{text!r} is not on this machine's loopback", example)
+    if not text.startswith("http://"):
+        raise Wrong(f"{text!r} is no http URL", "TLS is not needed on loopback: " + example)
+    return text
+
+
 def _url_host(parts: SplitResult, named: str, text: str) -> str:
     bracketed = "[" in parts.netloc
     if bracketed != (":" in named):

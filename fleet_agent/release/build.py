@@ -16,6 +16,7 @@ from fleet_agent.release.manifest import (
     Entry,
     FileEntry,
     Manifest,
+    RunnerUnits,
     RuntimeUnit,
     SecretEntry,
     SoulEntry,
@@ -48,6 +49,7 @@ _PRIVATE: Final = 0o600
 
 RECOVER: Final = "fleet-recover.service"
 WIZARD_TEMPLATE: Final = "fleet-wizard@.service"
+RUNNER_TEMPLATES: Final = ("fleet-exec@.service", "fleet-exec@.socket")
 EVERYWHERE: Final = ("fleet-agent@.service", "fleet-agent@.socket", RECOVER)
 ORCHESTRATOR_ONLY: Final = ("fleet-hook@.socket", "fleet-deploy.service", "fleet-deploy.socket")
 
@@ -139,6 +141,8 @@ def _unit_names(wizards: Sequence[WizardSource], orchestrator: bool) -> Iterator
         yield from ORCHESTRATOR_ONLY
     if any(_has_own_runtime(source.wizard) for source in wizards):
         yield WIZARD_TEMPLATE
+    if any(_runs_handlers(source.wizard) for source in wizards):
+        yield from RUNNER_TEMPLATES
 
 
 def _unit(sources: Mapping[str, bytes], name: str, root: str) -> bytes:
@@ -153,6 +157,10 @@ def _unit(sources: Mapping[str, bytes], name: str, root: str) -> bytes:
 
 def _has_own_runtime(wizard: Wizard) -> bool:
     return wizard.runtime is not None and wizard.runtime.command is not None
+
+
+def _runs_handlers(wizard: Wizard) -> bool:
+    return any(handler.exec is not None for handler in wizard.handlers.values())
 
 
 def _below(root: str, path: str) -> str:
@@ -197,6 +205,9 @@ def _own_files(
     if command is not None:
         text = unitfile.command_conf(wizard.user, command)
         yield _dropin(f"fleet-wizard@{wizard.name}.service", text, "command")
+    if _runs_handlers(wizard):
+        text = unitfile.user_conf(wizard.user)
+        yield _dropin(f"fleet-exec@{wizard.name}.service", text, "user")
 
 
 def _dropin(unit: str, text: str, name: str) -> tuple[str, int, bytes]:
@@ -216,7 +227,7 @@ def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
     """What the daemon reads at its start."""
     wizard, hook = source.wizard, source.hook
     name = wizard.name
-    return {
+    value: dict[str, Any] = {
         "v": 1,
         "fleet": fleet,
         "wizard": name,
@@ -239,6 +250,12 @@ def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
         "keys_dir": _below(root, f"/etc/fleet-agent/{name}/keys"),
         "deploy_socket": _below(root, "/run/fleet-agent/deploy.sock"),
     }
+    if wizard.handlers:  # only then: pinned code from before there were any knows no such key
+        value["handlers"] = {
+            kind: {"exec": list(handler.exec)} if handler.exec else {"http": handler.http}
+            for kind, handler in wizard.handlers.items()
+        }
+    return value
 
 
 def _soul_settings(source: WizardSource, root: str) -> dict[str, Any] | None:
@@ -286,6 +303,7 @@ def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
         sockets=tuple(sockets),
         runtime=runtime,
         secrets=source.secrets,
+        runner=_runner(wizard, entries),
     )
 
 
@@ -297,8 +315,20 @@ def _runtime(wizard: Wizard) -> RuntimeUnit | None:
     return RuntimeUnit(str(wizard.runtime.unit), wizard.runtime.scope)
 
 
+def _runner(wizard: Wizard, entries: Sequence[Entry]) -> RunnerUnits | None:
+    if not _runs_handlers(wizard):
+        return None
+    units = _entries_of(["fleet-exec@"], wizard.name, entries)
+    service, socket = (f"fleet-exec@{wizard.name}.{kind}" for kind in ("service", "socket"))
+    return RunnerUnits(service, socket, digest_of(units))
+
+
 def _daemon_entries(name: str, hook: bool, entries: Sequence[Entry]) -> Iterator[Entry]:
-    stems = ["fleet-agent@"] + (["fleet-hook@"] if hook else [])
+    return _entries_of(["fleet-agent@"] + (["fleet-hook@"] if hook else []), name, entries)
+
+
+def _entries_of(stems: Sequence[str], name: str, entries: Sequence[Entry]) -> Iterator[Entry]:
+    """What a process of ours is made of: code, the wizard's settings, the units of ``stems``."""
     units = tuple(f"units/{stem}{who}." for stem in stems for who in ("", name))
     for entry in entries:
         path = entry.path

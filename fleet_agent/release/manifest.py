@@ -72,6 +72,15 @@ class RuntimeUnit(NamedTuple):
     scope: str
 
 
+class RunnerUnits(NamedTuple):
+    """The units that run the wizard's handlers: the service is started by its socket when it is
+    needed, and ended when ``input``, the digest of what it is made of, changes."""
+
+    service: str
+    socket: str
+    input: str
+
+
 class WizardInputs(NamedTuple):
     """What one wizard is made of on its node.
 
@@ -95,6 +104,7 @@ class WizardInputs(NamedTuple):
     sockets: tuple[str, ...]
     runtime: RuntimeUnit | None
     secrets: tuple[SecretEntry, ...] = ()
+    runner: RunnerUnits | None = None
 
 
 class Manifest(NamedTuple):
@@ -179,6 +189,8 @@ def _wizard_to_json(wizard: WizardInputs) -> dict[str, Any]:
             {"place": one.place, "mode": f"{one.mode:04o}", "digest": one.digest}
             for one in wizard.secrets
         ]
+    if wizard.runner is not None:  # likewise
+        value["units"]["runner"] = wizard.runner._asdict()
     return value
 
 
@@ -230,7 +242,7 @@ def _wizard(name: str, data: object) -> WizardInputs:
         raise ManifestError("is no wizard's name", where=repr(name))
     item = _object(data, name)
     listen, units = _object(item["listen"], name), _object(item["units"], name)
-    soul, runtime = item["soul"], units["runtime"]
+    soul, runtime, runner = item["soul"], units["runtime"], units.get("runner")
     return WizardInputs(
         name=name,
         input=_sha256(item["input"]),
@@ -247,6 +259,7 @@ def _wizard(name: str, data: object) -> WizardInputs:
         sockets=tuple(unit_name(unit) for unit in _list(units["sockets"], name)),
         runtime=None if runtime is None else _runtime(_object(runtime, name)),
         secrets=tuple(_secret(_object(one, name)) for one in _list(item.get("secrets", []), name)),
+        runner=None if runner is None else _runner(_object(runner, name)),
     )
 
 
@@ -271,6 +284,12 @@ def _runtime(item: Mapping[str, Any]) -> RuntimeUnit:
     if item["scope"] not in ("system", "user"):
         raise ManifestError("scope is system or user", where=str(item["unit"]))
     return RuntimeUnit(unit_name(item["unit"]), item["scope"])
+
+
+def _runner(item: Mapping[str, Any]) -> RunnerUnits:
+    return RunnerUnits(
+        unit_name(item["service"]), unit_name(item["socket"]), _sha256(item["input"])
+    )
 
 
 def path_in_release(value: object) -> str:

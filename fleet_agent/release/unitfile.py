@@ -58,6 +58,11 @@ def command_conf(user: str, command: Sequence[str]) -> str:
     return f"[Service]\nUser={account(user)}\nExecStart=\nExecStart={exec_line(command)}\n"
 
 
+def user_conf(user: str) -> str:
+    """A service's drop-in: as whom it runs."""
+    return f"[Service]\nUser={account(user)}\n"
+
+
 def groups_conf(groups: Sequence[str]) -> str:
     """A service's drop-in: which groups it is in besides its own."""
     return f"[Service]\nSupplementaryGroups={' '.join(account(group) for group in groups)}\n"

@@ -47,6 +47,9 @@ class ExecRunner:
         self._settings = settings = origin.settings()
         self._notifier = Notifier(environment)
         self._digest = _digest(origin.release, settings.wizard)
+        if origin.release is not None:
+            # Whoever removes old releases sees so that this one is in use.
+            os.chdir(origin.release)
         self._listening, self._own_path = _listening(settings, environment)
         self._loop = Loop()
         bounds = Bounds.of(settings.limits)

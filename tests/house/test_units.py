@@ -27,7 +27,8 @@ def name(path: Path) -> str:
 
 
 def test_a_release_places_exactly_the_units_that_there_are() -> None:
-    placed = {*build.EVERYWHERE, *build.ORCHESTRATOR_ONLY, build.WIZARD_TEMPLATE}
+    placed = {*build.EVERYWHERE, *build.ORCHESTRATOR_ONLY, build.WIZARD_TEMPLATE,
+              *build.RUNNER_TEMPLATES}  # fmt: skip
     assert {path.name for path in UNITS} == placed
 
 

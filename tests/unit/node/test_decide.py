@@ -14,7 +14,7 @@ from fleet_agent.node.health import Answer
 from fleet_agent.node.place import FILE, NOTHING, Found
 from fleet_agent.node.present import Present, Record
 from fleet_agent.node.units import Ref, State
-from fleet_agent.registry.schema import Runtime
+from fleet_agent.registry.schema import Handler, Runtime
 from fleet_agent.release.build import Hook
 from fleet_agent.release.manifest import Manifest
 from tests.unit.release.samples import CODE, built, source, wizard
@@ -239,3 +239,59 @@ def test_the_pipeline_is_started_where_it_does_not_run_and_never_restarted() -> 
     stopped = with_state(settled(before), Ref("fleet-deploy.service"), active="inactive")
     to_run = decide.units(before, before, stopped, NOWHERE)
     assert names(to_run.conductors) == ["fleet-deploy.service"]
+
+
+RUNNER, RUNNER_SOCKET = Ref("fleet-exec@ezra.service"), Ref("fleet-exec@ezra.socket")
+ANSWERING = built(source(wizard(handlers={"request": Handler(exec=("/opt/answer",))}))).manifest
+
+
+def answering(said: str | None = None) -> Present:
+    """A node whose runner was started by a message."""
+    runner = ANSWERING.wizards[0].runner
+    assert runner is not None
+    text = f"input {runner.input}" if said is None else said
+    return with_state(settled(ANSWERING), RUNNER, said=text)
+
+
+def units(present: Present) -> decide.ToRun:
+    return decide.units(ANSWERING, ANSWERING, present, decide.places(ANSWERING, ANSWERING, present))
+
+
+def test_a_runner_of_this_release_is_left_alone_and_so_is_one_that_nobody_needed_yet() -> None:
+    assert units(answering()).nothing
+    assert units(with_state(answering(), RUNNER, active="inactive")).nothing
+
+
+def test_a_runner_of_another_release_is_ended_and_started_by_nobody_but_its_socket() -> None:
+    for said in ("", "input " + "0" * 64):
+        to_run = units(answering(said))
+        assert names(to_run.vacate) == [RUNNER.unit]
+        assert to_run._replace(vacate=()).nothing
+
+
+def test_a_runner_whose_unit_is_placed_anew_is_ended() -> None:
+    present = answering()
+    place = "/etc/systemd/system/fleet-exec@ezra.service.d/user.conf"
+    present = present._replace(found={**present.found, place: NOTHING})
+    to_run = units(present)
+    assert names(to_run.vacate) == [RUNNER.unit]
+    assert not (to_run.daemons or to_run.rebind or to_run.listen)
+
+
+def test_a_runners_socket_is_bound_without_its_daemon_being_restarted() -> None:
+    to_run = units(with_state(answering(), RUNNER_SOCKET, active="inactive"))
+    assert names(to_run.listen) == [RUNNER_SOCKET.unit]
+    assert not (to_run.daemons or to_run.vacate)
+    present = answering()
+    wrong = Record(f"i-{RUNNER_SOCKET.unit}", "another")
+    present = present._replace(records={**present.records, RUNNER_SOCKET.key: wrong})
+    to_run = units(present)
+    assert names(to_run.rebind) == [RUNNER_SOCKET.unit]
+    assert names(to_run.vacate) == [RUNNER.unit]
+    assert not to_run.daemons
+
+
+def test_a_runner_that_is_no_longer_wanted_goes_with_its_socket() -> None:
+    present = answering()
+    to_run = decide.units(EZRA, ANSWERING, present, decide.places(EZRA, ANSWERING, present))
+    assert {RUNNER.unit, RUNNER_SOCKET.unit} <= set(names(to_run.stop))

@@ -65,6 +65,8 @@ REFUSED: list[tuple[Callable[[str], object], list[str]]] = [
                  "http://[::1/", "http://[h]/", "http://-h/", "http://me@h/", "http://a:b@h/",
                  "http://h/a b", 'http://h/"', "javascript:alert(1)"]),
     (rules.health_url, ["http://h:8646", "http://h:8646/"]),
+    (rules.local_url, ["http://192.0.2.1/in", "http://localhost/in", "https://127.0.0.1/in",
+                       "http://[2001:db8::1]/in", "http://0.0.0.0/in", "http://me@127.0.0.1/"]),
     (rules.wizard, ["node", "hook", "testing", "A", ""]),
     (rules.user, ["", "A", "-x", "1a", "a b", "a" * 33, "fa-ezra", "fleet-deploy", "a:b",
                   "fleet"]),

@@ -24,6 +24,8 @@ UNITS = {
         "fleet-deploy.socket",
         "fleet-recover.service",
         "fleet-wizard@.service",
+        "fleet-exec@.service",
+        "fleet-exec@.socket",
     )
 }
 

@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleet_agent.errors import ConfigError
-from fleet_agent.registry.schema import Listen, Runtime
+from fleet_agent.registry.schema import Handler, Listen, Runtime
 from fleet_agent.release.build import Built, Hook
-from fleet_agent.release.manifest import WizardInputs
+from fleet_agent.release.manifest import WizardInputs, from_json, to_json
 from tests.unit.release.samples import CODE, UNITS, built, source, wizard
 
+LOCAL = "http://127.0.0.1:9000/in"
 HOOK = Hook("192.0.2.10", 9876, "PROD", None)
 
 
@@ -177,3 +179,47 @@ def test_the_entry_point_puts_the_release_itself_on_the_path_not_the_link(tmp_pa
     argv = [sys.executable, "-I", "-S", str(tmp_path / "current/code")]
     said = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
     assert said == os.path.join(os.path.realpath(release), "code")
+
+
+def test_a_wizard_with_programs_for_handlers_gets_a_runner_of_its_own_account() -> None:
+    handlers = {"request": Handler(exec=("/opt/answer", "-q")), "alert": Handler(http=LOCAL)}
+    release = built(source(wizard(user="hermes", handlers=handlers)))
+    (one,) = release.manifest.wizards
+    assert one.runner is not None
+    assert one.runner[:2] == ("fleet-exec@ezra.service", "fleet-exec@ezra.socket")
+    assert release.tree["units/fleet-exec@ezra.service.d/user.conf"][1] == (
+        b"[Service]\nUser=hermes\n"
+    )
+    assert {"units/fleet-exec@.service", "units/fleet-exec@.socket"} <= set(release.tree)
+    settings = json.loads(release.tree["wizards/ezra/settings.json"][1])
+    assert settings["handlers"] == {
+        "request": {"exec": ["/opt/answer", "-q"]}, "alert": {"http": LOCAL},
+    }  # fmt: skip
+    assert from_json(to_json(release.manifest)) == release.manifest
+
+
+def test_without_a_program_there_is_no_runner_and_the_manifest_is_as_it_always_was() -> None:
+    for handlers in ({}, {"alert": Handler(http=LOCAL)}):
+        release = built(source(wizard(handlers=handlers)))
+        assert release.manifest.wizards[0].runner is None
+        assert "runner" not in to_json(release.manifest)["wizards"]["ezra"]["units"]
+        assert not [path for path in release.tree if "fleet-exec" in path]
+
+
+def test_the_runner_is_made_of_code_settings_and_its_own_units_alone() -> None:
+    def inputs(**changes: Any) -> tuple[str, str]:
+        handlers = {"request": Handler(exec=("/opt/answer",))}
+        release = built(source(wizard(handlers=handlers)), **changes)
+        (one,) = release.manifest.wizards
+        assert one.runner is not None
+        return one.input, one.runner.input
+
+    daemon, runner = inputs()
+    assert daemon != runner
+    changed = {**UNITS, "fleet-exec@.service": b"[Unit]\n"}
+    assert inputs(units=changed)[0] == daemon
+    assert inputs(units=changed)[1] != runner
+    changed = {**UNITS, "fleet-agent@.service": b"[Unit]\n"}
+    assert inputs(units=changed)[1] == runner
+    code = {**CODE, "fleet_agent/x.py": b""}
+    assert inputs(code=code)[1] != runner
