@@ -146,6 +146,16 @@ def _attempt(db: sqlite3.Connection, row: tuple[Any, ...]) -> Attempt:
     return Attempt(row[0], DeployState(row[1]), row[2], row[3], events_of(db, row[0]))
 
 
+def failed_of_hook(db: sqlite3.Connection, commit: str, since: float, now: float) -> int:
+    """How often pushes had ``commit`` run in vain between two times (Unix seconds)."""
+    row = db.execute(
+        "SELECT count(*) FROM deploy WHERE \"commit\" = ? AND kind = 'hook' "
+        "AND state IN ('failed', 'rolled_back') AND executed_at BETWEEN ? AND ?",
+        (commit, since, now),
+    ).fetchone()
+    return int(row[0])
+
+
 def fleet_now(db: sqlite3.Connection) -> FleetNow | None:
     """What the fleet runs by this history, None before the first verified deploy."""
     row = db.execute(

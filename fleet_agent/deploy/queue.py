@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from fleet_agent.deploy import history, states, twins
+from fleet_agent.deploy import history, states, twins, verdict
 from fleet_agent.deploy.entry import Kind, QueueEntry, Receipt, Request, Seen, Submission
 from fleet_agent.store.migrate import from_folder
 from fleet_agent.store.sqlite import Store, open_store
@@ -25,6 +25,10 @@ SCHEMA: Final = os.path.join(os.path.dirname(__file__), "schema")
 
 # Unsigned requests can come from anyone: of these only the newest are kept.
 _UNSIGNED_KEPT: Final = 200
+# Results of old deploys: what is no longer is left as it is, and how many are cut at a time.
+_SHORT_CHARS: Final = 4096
+_LET_GO_AT_ONCE: Final = 100
+_IN_SHORT: Final = json.dumps({verdict.IN_SHORT: True})[1:-1]
 
 
 def open_queue(path: str, keep_deliveries: int, now: Callable[[], float] = time.time) -> Queue:
@@ -171,6 +175,22 @@ class Queue:
             }
             self._move(db, deploy, state, reason, changes)
             return history.get(db, deploy)
+
+    def let_go(self, before: int) -> None:
+        """Leave of the results of deploys before number ``before`` what was decided, and why.
+
+        The last verified one's stays: it says which keys were placed.
+        """
+        with self._writing() as db:
+            now = history.fleet_now(db)
+            rows = db.execute(
+                "SELECT id, result FROM deploy WHERE id < ? AND id <> ? AND length(result) > ? "
+                "AND instr(result, ?) = 0 LIMIT ?",
+                (before, now.deploy if now else 0, _SHORT_CHARS, _IN_SHORT, _LET_GO_AT_ONCE),
+            ).fetchall()
+            for deploy, result in rows:
+                short = verdict.in_short(json.loads(result))
+                self._change(db, deploy, {"result": json.dumps(short)})
 
     # Rows.
 

@@ -71,6 +71,21 @@ def judge(
     return None if answered is None else _answered(now.commit, answered)
 
 
+def worn_out(now: Peeled, failed: int, most: int) -> Nothing | None:
+    """No run of a commit that webhooks had tried ``failed`` times lately, each in vain.
+
+    A forge signs the body alone, and tells of two pushes of one tag in the same words: whether a
+    push was made or a captured one sent again can't be told, only how often it may count.
+    """
+    if failed < most:
+        return None
+    return Nothing(
+        DeployState.FAILED,
+        f"nothing was run: webhooks had {short(now.commit)} tried {failed} times within the last "
+        "hour, each in vain; mend it, or run fleet-agent deploy to try again",
+    )
+
+
 def _answered(commit: str, by: Attempt) -> Nothing:
     return Nothing(
         DeployState.FAILED,

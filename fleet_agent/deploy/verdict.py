@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,13 @@ from fleet_agent.deploy.playbook import PlaybookEnd
 from fleet_agent.deploy.progress import Failure, Progress
 from fleet_agent.errors import EXIT_FAILED, EXIT_OK, EXIT_ROLLED_BACK
 from fleet_agent.wire import DeployState
+
+# Marks a result of which only ``in_short`` is left.
+IN_SHORT = "in_short"
+_CAUSE = ("host", "phase", "task", "what", "where", "mend", "mistakes")
+_HOSTS = ("touched", "put_back", "unconfirmed", "confirmed")
+# Evidence of one run in the history, all nodes together; each node has its share.
+_EVIDENCE_BYTES = 16 * 1024 * 1024
 
 EXIT_CODES = {
     DeployState.VERIFIED: EXIT_OK,
@@ -106,10 +114,31 @@ def with_runs(outcome: Outcome, **runs: Progress) -> Outcome:
             "phases": {host: dict(seconds) for host, seconds in progress.phases.items()},
             "changed": sorted(progress.changed),
             "notes": list(progress.notes),
-            "evidence": {host: dict(seen) for host, seen in progress.evidence.items()},
+            "evidence": _bounded(progress.evidence),
         }
         for name, progress in runs.items()
     }
     seen = max((one.seen for run in runs.values() for one in run.failures), default=0)
     more = {"seen": seen} if seen else {}
     return replace(outcome, result={**outcome.result, **more, "runs": parts})
+
+
+def _bounded(evidence: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Evidence by host and phase, without that of hosts that say more than their share."""
+    share = _EVIDENCE_BYTES // max(1, len(evidence))
+    sizes = {host: len(json.dumps(seen)) for host, seen in evidence.items()}
+    return {
+        host: dict(seen)
+        if sizes[host] <= share
+        else {"left out": f"{sizes[host]} bytes, {share} are kept"}
+        for host, seen in evidence.items()
+    }
+
+
+def in_short(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of the result of an old deploy: what was decided, why, and on which nodes."""
+    cause = result.get("cause")
+    short: dict[str, Any] = {name: result[name] for name in _HOSTS if name in result}
+    if isinstance(cause, Mapping):
+        short["cause"] = {name: cause[name] for name in _CAUSE if name in cause}
+    return {**short, IN_SHORT: True}

@@ -36,6 +36,7 @@ from fleet_agent.store.errors import StoreBroken
 
 _log = logging.getLogger("fleet_agent.deploy")
 
+_MIB: Final = 1024 * 1024
 _IDLE_SECONDS: Final = 3600.0
 
 
@@ -97,7 +98,7 @@ class DeployService:
             interrupted = history.running(db)
         if interrupted is not None:
             worker.resume(interrupted)
-        tidied = True
+        tidied = False
         while not self.stale():
             seen = self.changes.count
             entry = queue.start()
@@ -115,7 +116,9 @@ class DeployService:
 
     def _tidy(self, worker: Worker, source: Source) -> None:
         try:
-            worker.prune(self._limits().whole("deploy_keep_runs"))
+            limits = self._limits()
+            said = limits.whole("deploy_keep_said_mib") * _MIB
+            worker.prune(limits.whole("deploy_keep_runs"), said)
             source.tidy()
         except (FleetError, OSError) as error:
             _log.warning("fleet-deploy: could not tidy up: %s", error)

@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from fleet_agent.wire import DeployState
 
 _log = logging.getLogger("fleet_agent.deploy")
 
+_LATELY_SECONDS: Final = 3600.0
 _MOST_NUMBERS_AHEAD: Final = 1_000_000
 
 
@@ -117,8 +119,12 @@ class Worker:
             events = history.events_of(db, entry.id)
             attempts = history.attempts(db, entry.ref, entry.id)
             fleet = history.fleet_now(db)
+            now = time.time()
+            failed = history.failed_of_hook(db, peeled.commit, now - _LATELY_SECONDS, now)
         known = {event.hint for event in events if self.source.has(event.hint)}
-        return twins.judge(peeled, events, attempts, fleet, known)
+        return twins.judge(peeled, events, attempts, fleet, known) or twins.worn_out(
+            peeled, failed, rules.limits.whole("deploy_hook_tries")
+        )
 
     def _work_of(self, entry: QueueEntry, rules: Rules) -> Work:
         directory = self.paths.run(entry.id)
@@ -219,19 +225,35 @@ class Worker:
         live.append_note(self.paths.run(entry.id), event)
         self.changes.ring()
 
-    def prune(self, keep: int) -> None:
-        """Remove what all but the newest ``keep`` deploys left; the history's rows stay."""
+    def prune(self, keep: int, most_said_bytes: int) -> None:
+        """Remove what all but the newest ``keep`` deploys left, or fewer where nodes said more in
+        them than ``most_said_bytes``; the history's rows stay, without what was only evidence."""
         try:
             numbers = sorted(int(name) for name in os.listdir(self.paths.runs) if name.isdigit())
         except FileNotFoundError:
             return
         with self.queue.reading() as db:
             now = history.fleet_now(db)
-        for number in numbers[:-keep]:
+        kept = self._kept(numbers, keep, most_said_bytes)
+        self.queue.let_go(numbers[-keep] if len(numbers) > keep else 0)
+        for number in numbers:
+            if number in kept:
+                continue
             if now is None or number != now.deploy:
                 checkout.remove(self.paths.run(number))
                 if not self._may_go_back_to(number):
                     self.source.forget(number)
+
+    def _kept(self, numbers: list[int], keep: int, most_said_bytes: int) -> frozenset[int]:
+        """Which of ``numbers``, oldest first, keep their files: always the newest one."""
+        kept: set[int] = set()
+        said = 0
+        for number in reversed(numbers[-keep:]):
+            said += _said_bytes(self.paths.run(number))
+            if kept and said > most_said_bytes:
+                break
+            kept.add(number)
+        return frozenset(kept)
 
     def _may_go_back_to(self, number: int) -> bool:
         try:
@@ -240,6 +262,15 @@ class Worker:
         except RequestError:
             return False  # a folder that no deploy of this history made
         return entry.ran and entry.state is DeployState.VERIFIED
+
+
+def _said_bytes(directory: str) -> int:
+    """Bytes of the files of a deploy that grow with what nodes say."""
+    sizes = 0
+    for name in (*live.FILES, "ansible.log", "result.json"):
+        with suppress(FileNotFoundError):
+            sizes += os.lstat(os.path.join(directory, name)).st_size
+    return sizes
 
 
 def _maybe_touched(directory: str) -> bool:

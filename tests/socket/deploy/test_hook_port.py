@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from fleet_agent.forge.rules import HookRules
+from fleet_agent.limits import Limits
 from tests.deploy_world import Pushes, Repository, Service, gitea_headers, hook, post, until
 from tests.recordings import recordings
 
@@ -45,6 +46,29 @@ def test_what_was_answered_202_is_deployed_though_the_service_is_killed_at_once(
     served.start()
     (deploy,) = served.idle()
     assert deploy["id"] == 1 and deploy["commit"] == commit
+
+
+def test_a_captured_push_that_is_sent_again_under_other_ids_is_tried_a_few_times_an_hour(
+    pushes: Pushes, served: Service
+) -> None:
+    most = Limits().whole("deploy_hook_tries")
+    commit = pushes.repo.commit("one")
+    pushes.repo.tag("PROD", commit)
+    served.behave("rolled_back")
+    for number in range(most + 3):
+        assert pushes.send(commit, f"captured-{number}")[0] == 202
+        served.idle()
+    assert served.runs() == [commit] * most
+    last = served.deploys()[-1]
+    assert last["state"] == "failed"
+    assert f"tried {most} times" in last["reason"]
+    # A person is not kept from it, nor is the next commit.
+    served.client.ask("deploy", ref="main", fetch=True)
+    served.idle()
+    served.behave("verified")
+    pushes.push(pushes.repo.commit("two"))
+    assert served.idle()[-1]["state"] == "verified"
+    assert served.runs()[most] == commit
 
 
 def test_a_repeated_delivery_is_answered_200_and_deploys_nothing(

@@ -6,7 +6,7 @@ import pytest
 
 from fleet_agent.deploy.entry import Attempt, Event, FleetNow
 from fleet_agent.deploy.source import Peeled
-from fleet_agent.deploy.twins import absorbs, judge
+from fleet_agent.deploy.twins import absorbs, judge, worn_out
 from fleet_agent.wire import DeployState as S
 
 C0, C1, T1, LOST = "0" * 39 + "a", "1" * 40, "7" * 40, "f" * 40
@@ -105,3 +105,12 @@ def test_what_the_fleet_runs_is_not_run_again_unless_a_node_is_in_doubt() -> Non
     assert "since deploy 3" in nothing.reason
     assert judge(now, [push(C1)], [], FleetNow(3, C1, unsure=True), KNOWN) is None
     assert judge(now, [push(C1)], [], FleetNow(3, C0, unsure=False), KNOWN) is None
+
+
+def test_a_commit_that_keeps_failing_is_tried_a_few_times_by_webhooks() -> None:
+    now = Peeled("refs/tags/PROD", C1, C1)
+    assert worn_out(now, 4, 5) is None
+    nothing = worn_out(now, 5, 5)
+    assert nothing is not None
+    assert nothing.state is S.FAILED
+    assert "fleet-agent deploy" in nothing.reason

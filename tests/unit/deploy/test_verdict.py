@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fleet_agent.deploy.playbook import PlaybookEnd
 from fleet_agent.deploy.progress import Failure, Progress
-from fleet_agent.deploy.verdict import cause_of, going_back, nothing_touched, with_runs
+from fleet_agent.deploy.verdict import Outcome, cause_of, going_back, nothing_touched, with_runs
 from fleet_agent.wire import DeployState
 
 HOSTS = ("a", "b")
@@ -63,3 +63,11 @@ def test_the_highest_number_that_a_refusing_node_has_seen_is_in_the_result() -> 
     run = Progress(failures=(refused, FAILURE))
     assert with_runs(nothing_touched(refused), forward=run).result["seen"] == 41
     assert "seen" not in with_runs(nothing_touched(FAILURE), forward=Progress()).result
+
+
+def test_evidence_has_an_end_in_the_history_and_one_node_takes_none_of_the_others() -> None:
+    evidence = {"a": {"audit": {"x": "y" * 9_000_000}}, "b": {"audit": {"x": "y"}}}
+    outcome = Outcome(DeployState.VERIFIED, "", {})
+    kept = with_runs(outcome, forward=Progress(evidence=evidence)).result["runs"]["forward"]
+    assert kept["evidence"]["b"] == evidence["b"]
+    assert "9000020 bytes" in kept["evidence"]["a"]["left out"]
