@@ -31,11 +31,20 @@ ROUTE_REGISTRY: Final = "/registry"
 ROUTE_FIND: Final = "/find"
 ROUTE_MESSAGE: Final = "/message"
 ROUTE_MESSAGE_LIFE: Final = "/message/{id}"
+ROUTE_MESSAGE_ANSWERED: Final = "/message/{id}/answered"
+ROUTE_INBOX: Final = "/inbox"
+ROUTE_INBOX_ACK: Final = "/inbox/{id}/ack"
+ROUTE_INBOX_NACK: Final = "/inbox/{id}/nack"
+ROUTE_INBOX_EXTEND: Final = "/inbox/{id}/extend"
 ROUTE_DEAD_LETTERS: Final = "/dead-letters"
 ROUTE_DEAD_LETTER_RETRY: Final = "/dead-letters/{number}/retry"
 ROUTE_DEAD_LETTER_DROP: Final = "/dead-letters/{number}/drop"
 ROUTE_HOOK: Final = "/"
 ROUTE_HOOK_FORGE: Final = "/hook/{forge}"
+
+# Whose dead letters, as ?box= says: what was sent and not taken, what came in and was not handled.
+BOX_OUTBOX: Final = "outbox"
+BOX_INBOX: Final = "inbox"
 
 # Which wizard sends: it chooses the pair's key that the signature is made with.
 HEADER_FROM: Final = "fleet-from"

@@ -1,6 +1,6 @@
-"""Dead letters: deliveries that were given up, with their reasons, to look at, retry or drop.
+"""Dead letters: what was given up, with its reason, to look at, retry or drop; a box each way.
 
-Not for giving up (``lane``, ``delivery``).
+Not for giving up (``lane``, ``delivery``, ``leases``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 from fleet_agent.bus import timestamp
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox
+from fleet_agent.bus.leases import Leases
 from fleet_agent.bus.life import Sent, move
 from fleet_agent.bus.message import Message
 from fleet_agent.bus.outbox import Outbox
@@ -27,8 +28,14 @@ _LIST: Final = (
 )
 
 
-class DeadLetters:
-    """The box of one wizard's dead letters. ``number`` names one of them."""
+_LIST_INCOMING: Final = (
+    "SELECT seq, id, sender, reason, attempts, received_at, dead_at, body FROM inbox "
+    "WHERE state = 3 AND seq > ? ORDER BY seq LIMIT ?"
+)
+
+
+class Outgoing:
+    """What a wizard sent and its receivers did not take. ``number`` names one of them."""
 
     def __init__(self, turn: Turn, outbox: Outbox) -> None:
         self._turn = turn
@@ -82,6 +89,47 @@ class DeadLetters:
                 mend="fleet-agent dead-letters list",
             )
         return state
+
+
+class Incoming:
+    """What came in and was tried too often. ``number`` names one of them."""
+
+    def __init__(self, turn: Turn, leases: Leases) -> None:
+        self._turn = turn
+        self._leases = leases
+
+    def count(self) -> int:
+        """How many there are."""
+        return self._turn.store.number("SELECT count(*) FROM inbox WHERE state = 3")
+
+    def list(self, after: int, count: int) -> list[dict[str, Any]]:
+        """``count`` of them behind the number ``after``, in order of arrival."""
+        return [
+            {
+                "number": number,
+                "id": id_,
+                "from": sender,
+                "reason": reason,
+                "attempts": attempts,
+                "received_at": timestamp.show(received_at),
+                "dead_at": timestamp.show(dead_at),
+                "message": json.loads(body),
+            }
+            for number, id_, sender, reason, attempts, received_at, dead_at, body in (
+                self._turn.read(_LIST_INCOMING, (after, count))
+            )
+        ]
+
+    def retry(self, number: int) -> int:
+        """Hand one out again, behind all others; its new number.
+
+        Raises RequestError (404), IllegalMove and TurnLost.
+        """
+        return self._leases.revive(number)
+
+    def drop(self, number: int) -> None:
+        """Forget one. Raises RequestError (404), IllegalMove and TurnLost."""
+        self._leases.drop(number)
 
 
 def teller(me: str, inbox: Inbox, ids: Ids) -> Callable[[str, str, str], None]:

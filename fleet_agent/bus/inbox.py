@@ -5,6 +5,7 @@ Not for judging messages (``message``), not for committing (``turn``) and not fo
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ _INSERT: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sender, id) DO NOTHING"
 )
 _BODY: Final = "SELECT body FROM inbox WHERE sender = ? AND id = ?"
+_REPLIES: Final = "SELECT body FROM inbox WHERE in_reply_to = ? AND body != x'' ORDER BY seq"
+_KEPT: Final = "UPDATE inbox SET state = 2, settled_at = ? WHERE sender = ? AND id = ?"
 _TALLY: Final = "SELECT count FROM tally WHERE box = 'inbox'"
 _SAVE_TALLY: Final = "UPDATE tally SET count = ? WHERE box = 'inbox'"
 _COUNT: Final = (
@@ -154,12 +157,27 @@ class Inbox:
         rows = self._turn.read("SELECT hops FROM inbox WHERE sender = ? AND id = ?", (sender, id_))
         return rows[0][0] if rows else None
 
-    def reply_to(self, id_: str) -> bytes | None:
-        """The first response to our message ``id_``, byte for byte."""
-        rows = self._turn.read(
-            "SELECT body FROM inbox WHERE in_reply_to = ? ORDER BY seq LIMIT 1", (id_,)
-        )
-        return rows[0][0] if rows else None
+    def reply_to(self, id_: str, name: str) -> bytes | None:
+        """The first response to the message ``id_`` of ``name``, byte for byte."""
+        for (body,) in self._turn.each(_REPLIES, (id_,)):
+            # Ids are their senders' own: two may have sent the same one.
+            if json.loads(body)["to"] == name:
+                return bytes(body)
+        return None
+
+    def keep(self, message: Message, done: Done) -> None:
+        """Keep what the local agent answers to somebody who has no daemon (the holder of a token):
+        it is here to be asked for, and handed out to nobody. ``done`` hears after the commit."""
+        turn = self._turn
+        id_ = message.id or self._ids()
+        try:
+            outcome = None if turn.lost else self._write(message, id_, forgettable=True)
+            if outcome is Outcome.ACCEPTED:
+                self._depth -= 1
+                turn.execute(_KEPT, (time.time(), message.sender, id_))
+        except TurnLost:
+            outcome = None  # never told: the turn's error is
+        turn.tell(done, id_, outcome)
 
     def _write(self, message: Message, id_: str, *, forgettable: bool) -> Outcome:
         raw = message.raw

@@ -18,7 +18,8 @@ from fleet_agent.bus.outbox import Outbox
 from fleet_agent.bus.routing import route
 from fleet_agent.bus.turn import Done
 from fleet_agent.limits import Limits
-from fleet_agent.registry.schema import Registry
+from fleet_agent.registry.schema import NotFound, Registry
+from fleet_agent.wire import MessageType
 
 _REMEMBER_SECONDS: Final = 600.0
 
@@ -78,6 +79,9 @@ class Sending:
         """
         try:
             message = self._counted(message)
+            if self._is_for_a_guest(message):
+                self._inbox.keep(message, done)
+                return
             way = route(message, self._me, self._registry(), self._rank)
             if message.hops > 1:
                 for receiver in way.receivers:
@@ -89,6 +93,17 @@ class Sending:
             self._inbox.put(message, done)
         else:
             self._outbox.put(message, way.receivers, done)
+
+    def _is_for_a_guest(self, message: Message) -> bool:
+        """Whether it answers somebody who is no wizard, and who sent what it answers to us: the
+        holder of a token, who comes here for the response."""
+        if message.type != MessageType.RESPONSE or message.in_reply_to is None:
+            return False
+        try:
+            self._registry().wizard(message.to)
+        except NotFound:
+            return self._inbox.hops_of(message.to, message.in_reply_to) is not None
+        return False
 
     def _counted(self, message: Message) -> Message:
         if message.in_reply_to is None:

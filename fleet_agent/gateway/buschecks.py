@@ -57,6 +57,11 @@ def leased_check(leases: Leases) -> Look:
     return look
 
 
+def waiters_check(count: Callable[[], int]) -> Look:
+    """Requests that wait for messages: whether an agent is there at all."""
+    return lambda: Check("bus:waiters", Health.PASS, count(), "requests", "datastore")
+
+
 def peers_check(troubled: Callable[[], list[Peer]]) -> Look:
     """Receivers that refuse us for something that is ours to mend: a clock, or keys."""
 

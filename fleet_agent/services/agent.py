@@ -130,6 +130,7 @@ class Agent:
             return
         log.info("%s: ending", self._settings.wizard)
         self._notifier.stopping()
+        self._bus.end()
         self._server.drain(self._settings.limits["http_drain_seconds"])
 
     def _reload(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fleet_agent import signing
-from fleet_agent.bus.deadletters import DeadLetters, teller
+from fleet_agent.bus.deadletters import Incoming, Outgoing, teller
 from fleet_agent.bus.delivery import Delivery
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_turn
@@ -27,7 +27,9 @@ from fleet_agent.gateway.checks import Look
 from fleet_agent.gateway.deadletters import DeadLetterRoutes
 from fleet_agent.gateway.lives import Lives
 from fleet_agent.gateway.messages import Messages
+from fleet_agent.gateway.pull import Pull
 from fleet_agent.gateway.serving import Serving
+from fleet_agent.gateway.waiters import Waiters
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.router import Route
 from fleet_agent.limits import Limits
@@ -36,7 +38,12 @@ from fleet_agent.wire import (
     ROUTE_DEAD_LETTER_DROP,
     ROUTE_DEAD_LETTER_RETRY,
     ROUTE_DEAD_LETTERS,
+    ROUTE_INBOX,
+    ROUTE_INBOX_ACK,
+    ROUTE_INBOX_EXTEND,
+    ROUTE_INBOX_NACK,
     ROUTE_MESSAGE,
+    ROUTE_MESSAGE_ANSWERED,
     ROUTE_MESSAGE_LIFE,
 )
 
@@ -76,17 +83,22 @@ class Bus:
             me, lambda: serving.registry, self.inbox, self.outbox, self.delivery.rank, limits
         )
         self._retention = Retention(loop, self.turn, limits)
-        self._letters = DeadLetters(self.turn, self.outbox)
+        self._outgoing = Outgoing(self.turn, self.outbox)
+        self._incoming = Incoming(self.turn, self.leases)
+        self._waiters = Waiters(loop, self.turn, self.leases, limits)
+        self._pull = Pull(serving, self.turn, self.leases, self._waiters)
         self._messages = Messages(
             serving, self.inbox, self._sending, limits, heard_of=self.delivery.heard_of
         )
-        self._lives = Lives(serving, loop, LifeStory(self.turn), self.inbox, self.delivery)
-        self._dead = DeadLetterRoutes(serving, self.turn, self._letters)
+        self._lives = Lives(
+            serving, loop, self.turn, LifeStory(self.turn), self.inbox, self.leases, self.delivery
+        )
+        self._dead = DeadLetterRoutes(serving, self.turn, self._outgoing, self._incoming)
 
     def take(self, limits: Limits) -> None:
         """Put new limits in force."""
         self.inbox.limits = self.outbox.limits = self.delivery.limits = limits
-        self.leases.limits = limits
+        self.leases.limits = self._waiters.limits = limits
         self._sending.limits = self._retention.limits = self._messages.limits = limits
 
     def start(self) -> None:
@@ -95,6 +107,11 @@ class Bus:
         self.delivery.start()
         self._lease_timer.start()
         self._retention.start()
+
+    def end(self) -> None:
+        """The daemon is ending: let nobody wait for messages or responses any more."""
+        self._waiters.end()
+        self._lives.end()
 
     def close(self) -> None:
         """End deliveries, commit what is pending, close the file."""
@@ -106,6 +123,11 @@ class Bus:
         return (
             Route("POST", ROUTE_MESSAGE, self._messages.post),
             Route("GET", ROUTE_MESSAGE_LIFE, self._lives.get),
+            Route("POST", ROUTE_MESSAGE_ANSWERED, self._lives.answered),
+            Route("GET", ROUTE_INBOX, self._pull.get),
+            Route("POST", ROUTE_INBOX_ACK, self._pull.ack),
+            Route("POST", ROUTE_INBOX_NACK, self._pull.nack),
+            Route("POST", ROUTE_INBOX_EXTEND, self._pull.extend),
             Route("GET", ROUTE_DEAD_LETTERS, self._dead.list),
             Route("POST", ROUTE_DEAD_LETTER_RETRY, self._dead.retry),
             Route("POST", ROUTE_DEAD_LETTER_DROP, self._dead.drop),
@@ -117,9 +139,10 @@ class Bus:
             buschecks.inbox_check(self.inbox),
             buschecks.unhandled_check(self.leases),
             buschecks.leased_check(self.leases),
+            buschecks.waiters_check(lambda: self._waiters.count),
             buschecks.outbox_check(self.outbox),
             buschecks.peers_check(self.delivery.troubled),
-            buschecks.dead_letters_check(self._letters.count),
+            buschecks.dead_letters_check(lambda: self._outgoing.count() + self._incoming.count()),
             buschecks.cycle_check(lambda: self._sending.stopped),
         )
 

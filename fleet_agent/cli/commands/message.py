@@ -30,15 +30,20 @@ def run(args: argparse.Namespace, out: Output) -> int:
     out.line(f"{told['id']} from {told['from']}")
     if "received" in told:
         out.line(f"  here: {_got(told['received'])}")
+        _answered(told, out)
         return EXIT_OK
     rows = [
         (one["to"], one["state"], one["accepted_at"], _settled(one), _there(one))
         for one in told["deliveries"]
     ]
     out.table(("TO", "STATE", "ACCEPTED", "SETTLED", "THERE"), rows)
+    _answered(told, out)
+    return EXIT_OK
+
+
+def _answered(told: dict[str, Any], out: Output) -> None:
     if "response" in told:
         out.line(f"answered by {told['response']['from']}")
-    return EXIT_OK
 
 
 def _settled(one: dict[str, Any]) -> str:
@@ -57,7 +62,15 @@ def _there(one: dict[str, Any]) -> str:
 
 def _got(got: dict[str, Any]) -> str:
     words = [str(got["state"])]
-    for key in ("received_at", "leased_until", "handled_at", "dead_at", "reason"):
+    for key in (
+        "received_at",
+        "leased_until",
+        "not_before",
+        "handled_at",
+        "dead_at",
+        "reason",
+        "last_failure",
+    ):
         if key in got:
             words.append(f"{key.replace('_', ' ')} {got[key]}")
     if got.get("attempts"):

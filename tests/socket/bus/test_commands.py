@@ -121,7 +121,7 @@ def test_dead_letters_are_listed_retried_and_dropped(
         assert len(lines) == 3
         number = lines[1].split()[0]
         assert main(["dead-letters", "retry", number]) == 0
-        assert printed(capsys) == "1 sent once more\n"
+        assert printed(capsys) == "1 tried once more\n"
         assert main(["dead-letters", "drop", "--all"]) == 0
         assert printed(capsys) == "1 dropped\n"
         assert main(["dead-letters", "drop"]) == 2
