@@ -36,7 +36,7 @@ def environment(
     plugins = f"{playbooks}/plugins"
     return {
         "ANSIBLE_INVENTORY": inventory,
-        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_INVENTORY_ENABLED": "script,yaml",
         "ANSIBLE_ROLES_PATH": f"{playbooks}/roles",
         "ANSIBLE_ACTION_PLUGINS": f"{plugins}/action",
         "ANSIBLE_CALLBACK_PLUGINS": f"{plugins}/callback",

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import fleet_agent
 from fleet_agent.cli import access
+from fleet_agent.cli.handmade import write_inventory
 from fleet_agent.cli.output import Output
 from fleet_agent.errors import EXIT_OK
-from fleet_agent.registry import parse
 from fleet_agent.setup import byhand
-from fleet_agent.setup.fleetops import REGISTRY
 from fleet_agent.setup.git import work_tree
-from fleet_agent.setup.machines import machines
-
-# Inside of .git: neither committed nor in anybody's way.
-_INVENTORY = "fleet-agent-inventory.yml"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,18 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Write the inventory, print the environment. Raises ConfigError, RegistryError."""
     tree = work_tree(args.directory)
-    registry = parse.load(str(tree.path / REGISTRY), sources=False)
-    way = replace(access.access_of(args, tree), default_user="")
-    fleet = machines(registry, way)
-    inventory = tree.git_directory / _INVENTORY
-    inventory.write_text(json.dumps(byhand.inventory_of(fleet), indent=1) + "\n", "utf-8")
+    inventory, nodes = write_inventory(tree, access.access_of(args, tree))
     values = byhand.environment(
         str(tree.path.resolve()),
         os.path.realpath(str(files("fleet_agent") / "share" / "playbooks")),
         str(inventory),
         python=sys.executable,
         code=os.path.dirname(os.path.dirname(os.path.realpath(fleet_agent.__file__))),
-        nodes=len(fleet),
+        nodes=nodes,
     )
     if out.json:
         out.value(values)

@@ -6,11 +6,13 @@ Source of the format: Ansible's "Developing dynamic inventory", script conventio
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any, Final
 
+from fleet_agent.cli import access
 from fleet_agent.cli.output import Output
 from fleet_agent.deploy.plan import DEPLOY_USER
-from fleet_agent.errors import EXIT_OK
+from fleet_agent.errors import EXIT_OK, ConfigError
 from fleet_agent.registry.schema import Registry, Wizard
 from fleet_agent.registry.source import choose, open_registry
 
@@ -25,12 +27,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="all groups and hosts")
     what.add_argument("--host", metavar="H", help="the variables of one host")
+    what.add_argument(
+        "--path",
+        action="store_true",
+        help="write it for a person who logs in by hand, and print the file: "
+        'ansible-playbook -i "$(fleet-agent inventory --path)" …',
+    )
     parser.add_argument("--registry", metavar="FILE", help="default: ./fleet.yaml")
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
+    if args.path:
+        return _write(args.registry, out)
     registry = open_registry(choose(args.registry))
     out.value(inventory(registry) if args.list else variables_of(registry, args.host))
+    return EXIT_OK
+
+
+def _write(registry: str | None, out: Output) -> int:
+    from fleet_agent.cli.handmade import write_inventory
+    from fleet_agent.setup.git import work_tree
+    from fleet_agent.setup.machines import Access
+
+    if registry is not None:
+        raise ConfigError("--path is for the fleet-ops checkout that it is run in")
+    tree = work_tree(Path())
+    path, _ = write_inventory(tree, access.completed(tree, Access({})))
+    if out.json:
+        out.value({"path": str(path.resolve())})
+    out.line(str(path.resolve()))
     return EXIT_OK
 
 
