@@ -93,6 +93,10 @@ def _syntax(error: yaml.MarkedYAMLError, text: str, mistakes: Mistakes) -> None:
     line = mark.line + 1 if mark else 0
     if line in tabs:
         return
+    if error.problem and "nesting depth" in error.problem:  # libyaml's own bound, from 0.2.6 on
+        most = mistakes.limits.whole("yaml_depth")
+        mistakes.add(line, "", f"is nested deeper than {most} levels", _FLATTER)
+        return
     parts = [part for part in (error.context, error.problem) if part]
     mend = "look at this line and the one above"
     if error.problem and "alias" in error.problem:
