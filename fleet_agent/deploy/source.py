@@ -155,14 +155,22 @@ class Source:
                 f"the branch {branch}, which the tag's commit must lie on, does not exist",
                 mend=f"push {branch}, or set deploy.branch in fleet.yaml",
             )
-        asked = self.git("merge-base", "--is-ancestor", commit, head, check=False)
-        if asked.code == 1:
+        if not self._is_in(commit, head):
             raise NoSuchCommit(
                 f"commit {refs.short(commit)} does not lie on branch {branch}",
                 mend=f"push it to {branch} first, then push the tag anew or run fleet-agent deploy",
             )
-        if asked.code != 0:
+
+    def lies_on(self, commit: str, branch: str) -> bool:
+        """Whether ``commit`` is in the history of ``branch``; of one that isn't there, none is."""
+        head = refs.HEADS + branch
+        return self._parse(head) is not None and self._is_in(commit, head)
+
+    def _is_in(self, commit: str, head: str) -> bool:
+        asked = self.git("merge-base", "--is-ancestor", commit, head, check=False)
+        if asked.code not in (0, 1):
             raise FleetError(f"git merge-base ended with {asked.code}: {asked.complaint}")
+        return asked.code == 0
 
     def keep(self, deploy: int, commit: str) -> None:
         """Keep ``commit`` under refs/deploys/N: no prune and no gc can lose it then."""

@@ -98,6 +98,12 @@ class Worker:
             if nothing is not None:
                 return nothing
             self.source.must_lie_on(peeled.commit, rules.branch)
+        elif entry.fetch and not self.source.lies_on(peeled.commit, rules.branch):
+            self._note(
+                entry,
+                f"commit {short(peeled.commit)} is not on {rules.branch}; its templates and tasks "
+                f"run on the orchestrator all the same, asked for by {entry.requested_by}",
+            )
         self.source.keep(entry.id, peeled.commit)
         work = self._work_of(entry, rules)
         checkout.check_out(self.source, peeled.commit, work.tree, rules.limits)

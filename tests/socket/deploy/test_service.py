@@ -232,6 +232,26 @@ def test_by_hand_a_branch_a_short_commit_and_what_is_only_in_the_mirror_deploy(
     assert served.runs() == [one, side, one, side]
 
 
+@pytest.mark.parametrize("word", ["deploy", "check"])
+def test_a_commit_off_the_branch_is_taken_by_hand_and_it_is_said(
+    served: Service, repository: Repository, word: str
+) -> None:
+    repository.commit("one")
+    repository.git("checkout", "--quiet", "-b", "side")
+    side = repository.commit("side")
+    for ref in ("main", "side"):
+        served.client.ask(word, ref=ref)
+        served.idle()
+    said = [
+        [line["message"] for line in map(json.loads, notes.read_text().splitlines())
+         if "is not on main" in line["message"]]
+        for notes in (served.state / "runs" / str(number) / "notes.jsonl" for number in (1, 2))
+    ]  # fmt: skip
+    assert [len(lines) for lines in said] == [0, 1]
+    assert side[:10] in said[1][0] and "asked for by" in said[1][0]
+    assert served.runs("checked" if word == "check" else "ran")[-1] == side
+
+
 def test_the_default_of_a_deploy_by_hand_is_the_tag_and_it_always_runs(
     served: Service, repository: Repository
 ) -> None:
