@@ -14,9 +14,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Final, NamedTuple
+from typing import IO, Final, NamedTuple, TypeAlias
 
 from fleet_agent.errors import FleetError
+
+Running: TypeAlias = subprocess.Popen[bytes]
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 _ENDING_SECONDS: Final = 2.0
@@ -70,9 +72,29 @@ def run(
     and its own last words, never its arguments after the first (they may be long, never secret).
     """
     running = start(argv, env=env, cwd=cwd, stdin=stdin is not None)
+    return finish(
+        running,
+        argv,
+        timeout_seconds=timeout_seconds,
+        stdin=stdin or b"",
+        check=check,
+        most_bytes=most_bytes,
+    )
+
+
+def finish(
+    running: Running,
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float,
+    stdin: bytes = b"",
+    check: bool = True,
+    most_bytes: int = MOST_BYTES,
+) -> Completed:
+    """Give ``stdin`` to what was started as ``argv`` and bring it to its end, as ``run`` does."""
     deadline, who = time.monotonic() + timeout_seconds, os.path.basename(argv[0])
     try:
-        out, err = _exchanged(running, who, stdin or b"", deadline, most_bytes)
+        out, err = _exchanged(running, who, stdin, deadline, most_bytes)
         running.wait(max(0.0, deadline - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
         end(running)
@@ -90,7 +112,7 @@ def run(
 
 
 def _exchanged(
-    running: subprocess.Popen[bytes], who: str, given: bytes, deadline: float, most: int
+    running: Running, who: str, given: bytes, deadline: float, most: int
 ) -> tuple[bytes, bytes]:
     """Write ``given``, and read both outputs to their ends.
 
@@ -144,7 +166,7 @@ def start(
     pass_fds: Sequence[int] = (),
     memory_bytes: int | None = None,
     before_exec: Callable[[], None] | None = None,
-) -> subprocess.Popen[bytes]:
+) -> Running:
     """Start ``argv`` in a session (process group) of its own and return at once.
 
     ``memory_bytes``: what it, and each process that it starts, may allocate for itself.
@@ -200,7 +222,7 @@ def show(
             end(running)
 
 
-def end(running: subprocess.Popen[bytes]) -> None:
+def end(running: Running) -> None:
     """End a started program and its whole group: SIGTERM, then SIGKILL after two seconds."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:

@@ -6,11 +6,12 @@ confirmed over the connection that was open before. Each node's answer is its ac
 
 from __future__ import annotations
 
+import logging
 import shlex
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from fleet_agent import proc
 from fleet_agent.deploy.ansible import Ways, ssh_options
@@ -19,6 +20,8 @@ from fleet_agent.deploy.plan import NodePlan, Plan
 from fleet_agent.deploy.progress import Failure
 from fleet_agent.errors import FleetError
 from fleet_agent.node import command
+
+_log = logging.getLogger("fleet_agent.deploy")
 
 CONFIRM = "confirm"
 # A confirmation is a line; whoever says much more is not the node's own code.
@@ -48,43 +51,78 @@ def confirm_argv(ways: Ways, plan: Plan, node: NodePlan) -> list[str]:
     ]  # fmt: skip
 
 
-def confirm_all(
-    ways: Ways, plan: Plan, hosts: Iterable[str]
-) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
-    """Confirm every one of ``hosts``; returns those that acknowledged, and the failures."""
-    silent = {"what": "was not confirmed, by a mistake in fleet-agent (see its log)"}
-    # Whatever ends a thread: who did not acknowledge has failed.
-    answers: dict[str, Failure | None] = {host: _failure(host, silent) for host in hosts}
+class Connections:
+    """The connections that one deploy is confirmed over.
 
-    def one(host: str) -> None:
-        answers[host] = _confirm(ways, plan, plan.node(host))
+    Opening one takes a key exchange, which is most of a confirmation: ``open`` may be called as
+    soon as nothing of the run changes a node any more, and what is opened then waits for the word.
+    """
 
-    threads = [threading.Thread(target=one, args=(host,), daemon=True) for host in sorted(answers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    confirmed = tuple(host for host, failure in answers.items() if failure is None)
-    return confirmed, tuple(failure for failure in answers.values() if failure is not None)
+    def __init__(self, ways: Ways, plan: Plan) -> None:
+        self._ways, self._plan = ways, plan
+        self._opened: dict[str, proc.Running] = {}
 
+    def __enter__(self) -> Self:
+        return self
 
-def _confirm(ways: Ways, plan: Plan, node: NodePlan) -> Failure | None:
-    line = spec(plan, node, now=time.time(), manifest=None)
-    seconds = 2 * plan.limits["deploy_connect_seconds"] + 5
-    try:
-        done = proc.run(
-            confirm_argv(ways, plan, node),
-            timeout_seconds=seconds,
-            stdin=line,
-            check=False,
-            most_bytes=_MOST_BYTES,
-        )
-    except FleetError as error:
-        return _failure(node.host, {"what": error.what, "where": error.where})
-    said = answer(
-        CONFIRM, done.code, done.out.decode("utf-8", "replace"), done.err.decode("utf-8", "replace")
-    )
-    return None if said.ok else _failure(node.host, said.error or {})
+    def __exit__(self, *error: object) -> None:
+        for running in self._opened.values():
+            proc.end(running)
+
+    def open(self, hosts: Iterable[str]) -> None:
+        """Open a connection to each of ``hosts``; what can't be started is tried again later."""
+        for host in sorted(set(hosts) - set(self._opened)):
+            argv = confirm_argv(self._ways, self._plan, self._plan.node(host))
+            try:
+                self._opened[host] = proc.start(argv, stdin=True)
+            except FleetError as error:
+                _log.warning("deploy %d: %s: %s", self._plan.deploy, host, error)
+
+    def confirm(self, hosts: Iterable[str]) -> tuple[tuple[str, ...], tuple[Failure, ...]]:
+        """Confirm every one of ``hosts``; returns those that acknowledged, and the failures."""
+        silent = {"what": "was not confirmed, by a mistake in fleet-agent (see its log)"}
+        # Whatever ends a thread: who did not acknowledge has failed.
+        answers: dict[str, Failure | None] = {host: _failure(host, silent) for host in hosts}
+
+        def one(host: str) -> None:
+            answers[host] = self._confirm(self._plan.node(host))
+
+        threads = [
+            threading.Thread(target=one, args=(host,), daemon=True) for host in sorted(answers)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        confirmed = tuple(host for host, failure in answers.items() if failure is None)
+        return confirmed, tuple(failure for failure in answers.values() if failure is not None)
+
+    def _confirm(self, node: NodePlan) -> Failure | None:
+        line = spec(self._plan, node, now=time.time(), manifest=None)
+        argv = confirm_argv(self._ways, self._plan, node)
+        try:
+            done = proc.finish(
+                self._connection(node.host, argv),
+                argv,
+                timeout_seconds=2 * self._plan.limits["deploy_connect_seconds"] + 5,
+                stdin=line,
+                check=False,
+                most_bytes=_MOST_BYTES,
+            )
+        except FleetError as error:
+            return _failure(node.host, {"what": error.what, "where": error.where})
+        out, err = (text.decode("utf-8", "replace") for text in (done.out, done.err))
+        said = answer(CONFIRM, done.code, out, err)
+        return None if said.ok else _failure(node.host, said.error or {})
+
+    def _connection(self, host: str, argv: list[str]) -> proc.Running:
+        """The one that was opened, if it still waits; else a new one."""
+        opened = self._opened.pop(host, None)
+        if opened is not None and opened.poll() is None:
+            return opened
+        if opened is not None:
+            proc.end(opened)
+        return proc.start(argv, stdin=True)
 
 
 def _failure(host: str, error: Mapping[str, Any]) -> Failure:

@@ -41,6 +41,7 @@ class NodePlan:
 class Plan:
     """One run for one commit. ``directory`` is the run's own (``runs/N``).
 
+    ``pyz_known`` says whether the nodes are likely to have that code of ours already.
     ``keys`` is the directory of the key store, and ``key_epochs`` are the epochs whose keys this
     run places, the newest first; the keys themselves never stand in a plan.
     """
@@ -61,6 +62,7 @@ class Plan:
     nodes: tuple[NodePlan, ...]
     pyz: str
     pyz_sha256: str
+    pyz_known: bool = True
     keys: str = ""
     key_epochs: tuple[int, ...] = ()
 
@@ -116,6 +118,11 @@ def operator_tasks(plan: Plan, noop: str) -> dict[str, str]:
     if plan.mode == BACK:
         return {**chosen, Phase.DEPLOY.value: undo_of(plan) or noop}
     return {name: _task_file(plan, name) or path for name, path in chosen.items()}
+
+
+def settles_alone(plan: Plan) -> bool:
+    """Whether from phase verify on nothing of the operator's own changes a node any more."""
+    return not any(_task_file(plan, phase.value) for phase in (Phase.VERIFY, Phase.AUDIT))
 
 
 def undo_of(plan: Plan) -> str | None:

@@ -17,7 +17,7 @@ from fleet_agent.deploy.ansible import EVENTS_FD_VARIABLE
 _log = logging.getLogger("fleet_agent.deploy")
 
 Event = Mapping[str, Any]
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 1.0
 _LONGEST_LINE: Final = 16 * 1024 * 1024
 _READ_BYTES: Final = 65536
 
@@ -65,16 +65,23 @@ def run(
             )
         finally:
             os.close(writer)
+        process = os.pidfd_open(running.pid)
         try:
-            return _watch(running, events, run_seconds, silent_seconds, on_event)
+            return _watch(
+                running, process, events,
+                run_seconds=run_seconds, silent_seconds=silent_seconds, on_event=on_event,
+            )  # fmt: skip
         finally:
+            os.close(process)
             if running.poll() is None:
                 proc.end(running)
 
 
 def _watch(
-    running: Any,
+    running: proc.Running,
+    process: int,
     events: IO[bytes],
+    *,
     run_seconds: float,
     silent_seconds: float,
     on_event: Callable[[Event], None],
@@ -84,10 +91,11 @@ def _watch(
     speaking = True
     while True:
         ended = running.poll() is not None
-        watched = [events] if speaking else []
+        watched = ([events.fileno()] if speaking else []) + ([] if ended else [process])
         ready, _, _ = select.select(watched, [], [], 0 if ended else _POLL_SECONDS)
-        data = os.read(events.fileno(), _READ_BYTES) if ready else b""
-        speaking = speaking and (not ready or bool(data))
+        said = events.fileno() in ready
+        data = os.read(events.fileno(), _READ_BYTES) if said else b""
+        speaking = speaking and (not said or bool(data))
         for event in lines.feed(data):
             heard = time.monotonic()
             on_event(event)

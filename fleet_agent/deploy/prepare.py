@@ -26,6 +26,8 @@ from fleet_agent.release import pyz
 
 REGISTRY_FILE = "fleet.yaml"
 LAYOUTS_FILE = "layouts.json"
+# The sha256 of the node's code that the last verified deploy left on every node.
+PYZ_FILE = "node.pyz.sha256"
 
 
 def prepare(
@@ -84,9 +86,24 @@ def prepare(
         nodes=plan_nodes(registry, read_layouts(state_directory)),
         pyz=pyz_path,
         pyz_sha256=built.sha256,
+        pyz_known=built.sha256 == _last_pyz(state_directory),
         keys=store.directory,
         key_epochs=store.epochs().valid,
     )
+
+
+def remember_pyz(plan: Plan, state_directory: str) -> None:
+    """Keep which code of the nodes ``plan`` left on all of them; only a hint for the next run."""
+    with open(os.path.join(state_directory, PYZ_FILE), "w", encoding="ascii") as out:
+        out.write(plan.pyz_sha256)
+
+
+def _last_pyz(state_directory: str) -> str:
+    try:
+        with open(os.path.join(state_directory, PYZ_FILE), encoding="ascii") as source:
+            return source.read(64)
+    except FileNotFoundError:
+        return ""
 
 
 def deploy_limits(changed: Mapping[str, object]) -> dict[str, float]:

@@ -38,13 +38,21 @@ class Conductor:
 
     def deploy(self, plan: Plan) -> Outcome:
         """Run ``plan`` forward and confirm it, or say the cause and put the touched nodes back."""
-        progress, end = self._play(plan, None)
         hosts = [node.host for node in plan.nodes]
-        cause = verdict.cause_of(progress, end, hosts, self._last_words(plan))
         confirmed: tuple[str, ...] = ()
-        if cause is None:
-            confirmed, failures = confirm.confirm_all(self.ways, plan, progress.armed)
-            cause = failures[0] if failures else None
+        with confirm.Connections(self.ways, plan) as connections:
+            settles_alone = plans.settles_alone(plan)
+
+            def hear(event: Mapping[str, Any], progress: Progress) -> None:
+                began = event.get("event") == "phase" and event.get("phase") == Phase.VERIFY
+                if began and settles_alone:
+                    connections.open(progress.armed)
+
+            progress, end = self._play(plan, None, hear)
+            cause = verdict.cause_of(progress, end, hosts, self._last_words(plan))
+            if cause is None:
+                confirmed, failures = connections.confirm(progress.armed)
+                cause = failures[0] if failures else None
         if cause is None:
             changed = len(progress.changed)
             outcome = Outcome(
@@ -103,7 +111,10 @@ class Conductor:
         return outcome, progress
 
     def _play(
-        self, plan: Plan, only: frozenset[str] | None
+        self,
+        plan: Plan,
+        only: frozenset[str] | None,
+        also: Callable[[Mapping[str, Any], Progress], None] | None = None,
     ) -> tuple[Progress, playbook.PlaybookEnd]:
         plan_path = os.path.join(plan.directory, f"plan-{plan.mode}.json")
         plans.write(plan, plan_path)
@@ -122,6 +133,8 @@ class Conductor:
                 record.write(json.dumps(told, separators=(",", ":")) + "\n")
                 record.flush()
                 self.tell(told)
+                if also is not None:
+                    also(event, progress)
 
             end = playbook.run(
                 ansible.argv(self.ways, plan, inventory, variables),

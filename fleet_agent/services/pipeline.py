@@ -56,6 +56,7 @@ class Pipeline:
             outcome = conductor.deploy(plan)
             if outcome.state is DeployState.VERIFIED:
                 KeyStore(plan.keys).placed(plan.key_epochs[0])
+                prepare.remember_pyz(plan, work.paths.state)
             return outcome
         progress, cause = conductor.check(plan)
         diffs = {host: [dict(part) for part in diff] for host, diff in progress.diffs.items()}

@@ -102,7 +102,8 @@ class ActionModule(ActionBase):
         direct = command.phase(
             plan.pyz_sha256, unit, phase, node.layout, plan.limits, mode=plan.mode
         )
-        if not plan.check:
+        # Of new code the first phase knows without asking that it is not there yet.
+        if not plan.check and (plan.pyz_known or phase is not Phase.PREFLIGHT):
             code, out, err = self._execute(direct, stdin)
             if not hosttask.no_such_code(code, err + out):
                 return code, out, err

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +100,6 @@ def test_a_pack_that_is_cut_off_is_refused_before_anything_happens(tmp_path: Pat
 
 
 def test_the_installed_file_carries_bytecode_and_the_very_sources() -> None:
-    import io
-    import zipfile
-
     with zipfile.ZipFile(io.BytesIO(with_bytecode(PYZ.data))) as archive:
         names = archive.namelist()
         assert archive.read("fleet_agent/node/main.py") == _source("node/main.py")
@@ -146,3 +145,34 @@ def test_phases_run_as_services_with_a_time_limit_where_there_is_systemd() -> No
     ]  # fmt: skip
     back = command.phase("f" * 64, NONCE, "deploy", {}, limits, mode="back")
     assert f"--unit=fleet-phase-back-{NONCE}-deploy" in back
+
+
+def test_what_is_the_same_is_not_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = with_bytecode(PYZ.data)
+    compiled: list[str] = []
+
+    def count(source: bytes, name: str, *rest: Any, **more: Any) -> Any:
+        compiled.append(name)
+        return compile(source, name, *rest, **more)
+
+    monkeypatch.setattr("fleet_agent.node.install.compile", count, raising=False)
+    assert with_bytecode(PYZ.data, before) == before
+    assert compiled == []
+    assert with_bytecode(PYZ.data, b"cut off") == before
+    assert "fleet_agent/node/main.py" in compiled
+
+
+def test_a_module_that_changed_is_compiled_from_its_new_source() -> None:
+    before = with_bytecode(PYZ.data)
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(PYZ.data)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            more = b"X = 1\n" if name == "fleet_agent/wire.py" else b""
+            new.writestr(name, old.read(name) + more)
+    after = with_bytecode(out.getvalue(), before)
+    with (
+        zipfile.ZipFile(io.BytesIO(after)) as new,
+        zipfile.ZipFile(io.BytesIO(before)) as old,
+    ):
+        changed = [name for name in new.namelist() if new.read(name) != old.read(name)]
+    assert changed == ["fleet_agent/wire.py", "fleet_agent/wire.pyc"]
