@@ -29,6 +29,7 @@ class BusFleet:
         names: Sequence[str] = ("ezra", "bezalel"),
         limits: Mapping[str, float] = QUICK,
         capabilities: Mapping[str, Sequence[str]] | None = None,
+        subscriptions: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.folder = folder
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -39,6 +40,7 @@ class BusFleet:
                 "role": "worker" if number else "orchestrator",
                 "listen": {"port": port},
                 "capabilities": list((capabilities or {}).get(name, ())),
+                "subscriptions": list((subscriptions or {}).get(name, ())),
             }
             for number, (name, port) in enumerate(self.ports.items())
         }

@@ -30,6 +30,7 @@ VERSION: Final = 1
 # What every wizard may know of every other one.
 PUBLIC_KEYS: Final = (
     "name", "host", "role", "region", "model", "health_endpoint", "listen", "capabilities",
+    "subscriptions",
 )  # fmt: skip
 
 _ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}
@@ -60,6 +61,8 @@ def entry(wizard: Wizard) -> dict[str, Any]:
         "user": wizard.user,
         "ssh": wizard.ssh._asdict(),
     }
+    if wizard.subscriptions:
+        found["subscriptions"] = list(wizard.subscriptions)
     if wizard.soul is not None:
         found["soul"] = wizard.soul._asdict()
     if wizard.files:
@@ -101,7 +104,7 @@ def public(compiled: Mapping[str, Any]) -> dict[str, Any]:
 def public_entry(wizard: Wizard) -> dict[str, Any]:
     """What every node and peer may know of one wizard."""
     whole = entry(wizard)
-    return {key: whole[key] for key in PUBLIC_KEYS}
+    return {key: whole[key] for key in PUBLIC_KEYS if key in whole}
 
 
 def load(path: str) -> dict[str, Any]:
@@ -168,6 +171,7 @@ def _wizard(item: Mapping[str, Any]) -> Wizard:
         get("probes", {}),
         Ssh() if ssh is None else Ssh(ssh["user"], ssh["port"], ssh["proxy_jump"]),
         get("settings", {}),
+        tuple(get("subscriptions", ())),
     )
 
 

@@ -5,7 +5,7 @@ Looks at this entry alone: what two entries must not do together is ``registry.t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from fleet_agent import limits
@@ -64,7 +64,8 @@ def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | No
         model=_text(at("model")),
         health_endpoint=health.text if health else health_url(host, listen.port),
         listen=listen,
-        capabilities=_capabilities(at("capabilities")),
+        capabilities=_names(at("capabilities"), rules.capability),
+        subscriptions=_names(at("subscriptions"), rules.topic),
         user=_user(fields, name),
         soul=_soul(at("soul")),
         files=tuple(files.values()),
@@ -142,14 +143,15 @@ def _listen(fields: Fields, host: str, health: rules.Url | None) -> Listen:
     return Listen(address, port or GATEWAY_PORT)
 
 
-def _capabilities(spot: Spot | None) -> tuple[str, ...]:
+def _names(spot: Spot | None, rule: Callable[[str], str]) -> tuple[str, ...]:
+    """A list of different names, each by ``rule``."""
     found: dict[str, None] = {}
     for one in spot.each() if spot else ():
-        capability = one.read(rules.capability)
-        if capability in found:
-            one.wrong(f"{capability!r} is here twice", "remove one")
-        elif capability is not None:
-            found[capability] = None
+        name = one.read(rule)
+        if name in found:
+            one.wrong(f"{name!r} is here twice", "remove one")
+        elif name is not None:
+            found[name] = None
     return tuple(found)
 
 

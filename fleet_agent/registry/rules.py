@@ -232,6 +232,13 @@ def capability(text: str) -> str:
     return text
 
 
+def topic(text: str) -> str:
+    """What a broadcast may be about."""
+    if not _CAPABILITY.match(text):
+        raise Wrong(f"{text!r} is no topic", "letters, digits and . _ : / - without spaces")
+    return text
+
+
 def tool_name(text: str) -> str:
     """The name of a tool, as Model Context Protocol clients accept it."""
     if not _TOOL.match(text):

@@ -22,7 +22,8 @@ SSH_PORT: Final = 22
 # What fleet.yaml may say, in the order in which etc/fleet.yaml shows it.
 TOP_KEYS: Final = ("fleet", "wizards", "settings", "deploy", "unsigned")
 WIZARD_KEYS: Final = (
-    "host", "role", "region", "model", "health_endpoint", "listen", "capabilities", "user",
+    "host", "role", "region", "model", "health_endpoint", "listen", "capabilities", "subscriptions",
+    "user",
     "soul", "files", "state", "runtime", "handlers", "tools", "probes", "ssh", "settings",
 )  # fmt: skip
 DEPLOY_KEYS: Final = ("repository", "tag", "branch", "hook_port")
@@ -129,6 +130,7 @@ class Wizard(NamedTuple):
     probes: Mapping[str, Mapping[str, str]] = {}
     ssh: Ssh = Ssh()
     settings: Mapping[str, float] = {}
+    subscriptions: tuple[str, ...] = ()
 
 
 class DeployRules(NamedTuple):

@@ -20,7 +20,11 @@ from tests.busfleet import BusFleet, until
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[BusFleet]:
-    with tempfile.TemporaryDirectory(prefix="fa-") as folder, BusFleet(Path(folder)) as made:
+    wanted = {"bezalel": ["physics"]}
+    with (
+        tempfile.TemporaryDirectory(prefix="fa-") as folder,
+        BusFleet(Path(folder), subscriptions=wanted) as made,
+    ):
         made.start()
         yield made
 

@@ -105,9 +105,9 @@ def test_a_receiver_that_answers_nonsense_is_tried_again(folder: Path) -> None:
 def test_a_broadcast_reaches_every_other_wizard_with_one_outcome_each(folder: Path) -> None:
     with BusFleet(folder, ("ezra", "bezalel", "allegro")) as fleet:
         fleet.start("ezra", "bezalel")
-        status, said = fleet.send("ezra", "*", {"topic": "x"}, type="broadcast")
+        status, said = fleet.send("ezra", "*", {"text": "x"}, type="broadcast")
         assert status == 202
-        until(lambda: fleet.inbox("bezalel") == [{"topic": "x"}])
+        until(lambda: fleet.inbox("bezalel") == [{"text": "x"}])
 
         def outcomes() -> dict[str, str]:
             told = fleet.ask("ezra", "GET", f"/message/{said['id']}")[1]
@@ -117,7 +117,7 @@ def test_a_broadcast_reaches_every_other_wizard_with_one_outcome_each(folder: Pa
         assert fleet.inbox("ezra") == []
         fleet.start("allegro")
         until(lambda: outcomes() == {"allegro": "delivered", "bezalel": "delivered"})
-        assert fleet.inbox("allegro") == [{"topic": "x"}]
+        assert fleet.inbox("allegro") == [{"text": "x"}]
 
 
 def test_a_capability_picks_one_and_sticks_to_it(folder: Path) -> None:
@@ -189,3 +189,26 @@ def test_a_timestamp_ahead_of_the_receivers_clock_waits_and_is_shown(folder: Pat
         until(lambda: fleet.inbox("bezalel") == ["early"])
         assert time.time() > ahead - 1
         assert fleet.ask("ezra", "GET", "/dead-letters")[1]["count"] == 0
+
+
+def test_what_is_shared_reaches_those_who_subscribed_one_outcome_each(folder: Path) -> None:
+    wanted = {"bezalel": ["lessons"], "allegro": ["lessons", "releases"]}
+    names = ("ezra", "bezalel", "allegro", "timmy")
+    with BusFleet(folder, names, subscriptions=wanted) as fleet:
+        fleet.start()
+        lesson = {"topic": "lessons", "text": "measure first"}
+        assert fleet.send("ezra", "*", lesson, type="broadcast", id="b1")[0] == 202
+        assert fleet.send("ezra", "*", {"text": "all"}, type="broadcast", id="b2")[0] == 202
+        status, said = fleet.send("ezra", "*", {"topic": "lesons"}, type="broadcast")
+        assert (status, said["mend"]) == (404, "did you mean 'lessons'?")
+        until(lambda: fleet.health("ezra", "bus:outbox")["observedValue"] == 0)
+        assert fleet.inbox("bezalel") == fleet.inbox("allegro") == [lesson, {"text": "all"}]
+        assert fleet.inbox("timmy") == [{"text": "all"}]
+        told = fleet.ask("ezra", "GET", "/message/b1")[1]["deliveries"]
+        assert [(one["to"], one["state"]) for one in told] == [
+            ("allegro", "delivered"), ("bezalel", "delivered"),
+        ]  # fmt: skip
+        shown = fleet.ask("bezalel", "GET", "/registry")[1]["wizards"]
+        assert [one.get("subscriptions", []) for one in shown] == [
+            [], ["lessons"], ["lessons", "releases"], [],
+        ]  # fmt: skip

@@ -67,6 +67,7 @@ wizards = st.builds(
     probes=few(st.dictionaries(text, text, max_size=2)),
     ssh=st.builds(Ssh, maybe, port, maybe),
     settings=few(st.floats(0, 9)),
+    subscriptions=st.lists(text, max_size=2).map(tuple),
 )
 registries = st.builds(
     Registry,
@@ -99,7 +100,7 @@ def test_every_field_of_a_wizard_is_compiled() -> None:
     whole = Wizard(
         "w", "h", Role.WORKER, "r", "m", "u", Listen("h", 1), ("c",), "w", Soul("s"),
         (FileSpec("a", "/a"),), ("/s",), Runtime(("/a",)), {"request": Handler(("/a",))},
-        {"t": Tool(("a",))}, {"p": {"a": "b"}}, Ssh(), {"message_hops": 1},
+        {"t": Tool(("a",))}, {"p": {"a": "b"}}, Ssh(), {"message_hops": 1}, ("lessons",),
     )  # fmt: skip
     assert set(compiled.entry(whole)) == set(Wizard._fields)
     assert set(schema.WIZARD_KEYS) == set(Wizard._fields) - {"name"}

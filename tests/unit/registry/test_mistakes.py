@@ -105,6 +105,9 @@ MISTAKES = [
     (entry("{host: h, capabilities: a}"), 3, "wizards.w.capabilities", "must be a list, is 'a'"),
     (entry("{host: h, capabilities: [a, a]}"), 3, "wizards.w.capabilities[1]", "is here twice"),
     (entry("{host: h, capabilities: [on]}"), 3, "wizards.w.capabilities[0]", "on reads as"),
+    (entry("{host: h, subscriptions: [a, a]}"), 3, "wizards.w.subscriptions[1]", "is here twice"),
+    (entry("{host: h, subscriptions: [a b]}"), 3, "wizards.w.subscriptions[0]", "is no topic"),
+    (entry("{host: h, subscription: [a]}"), 3, "wizards.w.subscription", "unknown key"),
     # soul, files, state
     (entry("{host: h, soul: ../x}"), 3, "wizards.w.soul", "'../x' leaves the repository"),
     (entry("{host: h, soul: /etc/x}"), 3, "wizards.w.soul", "is not a path of this repository"),
