@@ -185,19 +185,19 @@ class Lives:
             if found is not None or self._ended:
                 end(Response(200, found) if found is not None else Response(204))
 
-        def end(response: Response | None) -> None:
+        def end(response: Response) -> None:
             timer.cancel()
             looks = self._waiting.get(id_, [])
             if look in looks:
                 looks.remove(look)
             if not looks:
                 self._waiting.pop(id_, None)
-            if response is not None and answer.response is None:
+            if answer.response is None:
                 answer.resolve(response)
 
         timer = self._loop.call_later(seconds, lambda: end(Response(204)))
         self._waiting.setdefault(id_, []).append(look)
-        answer.on_cancel(lambda: end(None))
+        answer.on_cancel(lambda: end(Response(204)))
         return answer
 
     def _arrived(self, arrived: list[Arrived]) -> None:

@@ -96,7 +96,7 @@ class Waiters:
             )  # fmt: skip
         timer = self._loop.call_later(wait, lambda: self._answer_nothing(answer))
         self._waiting[answer] = _Waiter(wish, answer, timer)
-        answer.on_cancel(lambda: self._forget(answer))
+        answer.on_cancel(lambda: self._answer_nothing(answer))
         return answer
 
     def end(self) -> None:
@@ -146,6 +146,7 @@ class Waiters:
         elif answer.cancelled:
             # In the next turn: what is written here would wait for a commit that may not come.
             self._loop.call_next_turn(lambda: self._put_back(result))
+            answer.resolve(_response(()))
         else:
             answer.resolve(_response(result))
 

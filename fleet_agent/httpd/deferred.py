@@ -15,8 +15,9 @@ class Deferred:
     """The place where an answer will be.
 
     ``cancelled`` turns true when the peer has left or the answer's time is over: work that only
-    serves this answer can stop, and nothing should be given away (leased) to it. An answer that is
-    resolved all the same is still sent to a peer that only closed its own direction.
+    serves this answer can stop, and nothing should be given away (leased) to it. Resolve it all the
+    same, at once where the work stops: until then its connection stays, for a peer that only closed
+    its own direction still gets the answer.
     """
 
     __slots__ = ("_on_cancel", "_on_resolve", "cancelled", "response")
