@@ -35,8 +35,9 @@ class Admission:
     which asks for health over the Unix socket, away from the daemon.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._most = limits.whole("http_connections")
+    def __init__(self, limits: Limits, most: int | None = None) -> None:
+        """``most``: fewer in all than ``http_connections``, where there is room for less."""
+        self._most = limits.whole("http_connections") if most is None else most
         self._most_per_peer = limits.whole("http_connections_per_peer")
         self._open: dict[str, int] = {}
         self.total = 0

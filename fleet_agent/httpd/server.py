@@ -53,14 +53,14 @@ class Server(HTTPServer):
 
     request_queue_size = BACKLOG
 
-    def __init__(self, loop: Loop, limits: Limits) -> None:
+    def __init__(self, loop: Loop, limits: Limits, *, most_connections: int | None = None) -> None:
         # Not TCPServer's: it makes and binds a socket of its own. Ours come bound.
         socketserver.BaseServer.__init__(self, ("", 0), socketserver.BaseRequestHandler)
         self._loop = loop
         self._limits = limits
         self._shared = Shared(loop, limits)
         self._listeners: list[_Listener] = []
-        self._admission = Admission(limits)
+        self._admission = Admission(limits, most_connections)
         self._sweeping: Timer | None = None
         self._turned_away_said = 0.0
         loop.after_turn(self._after_turn)

@@ -21,6 +21,7 @@ from fleet_agent.gateway.soulseal import SoulSeal
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
+from fleet_agent.services import descriptors
 from fleet_agent.services.bus import DATABASE, Bus
 from fleet_agent.services.listeners import Listening, open_listeners, shown
 from fleet_agent.services.notify import Notifier
@@ -66,7 +67,8 @@ class Agent:
             self._loop, self._serving, os.path.join(settings.state_dir, DATABASE),
             settings.limits, failed=self._checkpoint_failed,
         )  # fmt: skip
-        self._server = Server(self._loop, settings.limits)
+        most = descriptors.connections(settings.limits)
+        self._server = Server(self._loop, settings.limits, most_connections=most)
         self._hook: HookPort | None = None
         self._listening = open_listeners(settings, environment)
         self._connect(self._listening)

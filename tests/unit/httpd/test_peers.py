@@ -53,6 +53,13 @@ def test_strangers_who_take_all_places_keep_nobody_from_the_unix_socket() -> Non
     assert (doors.total, doors.refuse(local)) == (8, None)
 
 
+def test_where_there_is_room_for_less_there_are_less() -> None:
+    doors = Admission(Limits({"http_connections": 100}), 2)
+    for last in range(2):
+        doors.enter(tcp(f"192.0.2.{last}"))
+    assert doors.refuse(tcp("192.0.2.99")) is not None
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
