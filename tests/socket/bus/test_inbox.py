@@ -147,20 +147,6 @@ def test_a_waiter_whose_connection_went_away_gets_no_lease(fleet: BusFleet) -> N
     assert (one["id"], one["attempt"]) == (id_, 1)
 
 
-def test_who_went_away_while_waiting_leaves_nothing_that_delays_the_end(fleet: BusFleet) -> None:
-    for target in ("/inbox?wait=25", "/message/none?wait=25"):
-        with socket.socket(socket.AF_UNIX) as gone:
-            gone.connect(fleet.socket("bezalel"))
-            gone.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            # What is answered later than this was read later.
-            assert fleet.ask("bezalel", "GET", "/health")[0] == 200
-    assert fleet.ask("bezalel", "GET", "/health")[0] == 200
-    daemon = fleet.daemons["bezalel"]
-    assert daemon.end() == 0
-    assert "bezalel: ended" in daemon.log
-    assert "did not end in time" not in daemon.log
-
-
 def test_the_end_of_the_daemon_answers_who_waits(fleet: BusFleet) -> None:
     thread, got = in_background(lambda: take(fleet))
     waiting(fleet, 1)
