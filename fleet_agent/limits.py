@@ -158,6 +158,8 @@ TABLE: Final[tuple[Limit, ...]] = (
           "free disk under which health warns; a quarter of it fails"),
     Limit("health_stall_ms", "ms", 1000, 10, 60000, "daemon",
           "longest stall of the loop over which health warns"),
+    Limit("health_tls_days", "days", 30, 0, 3650, "daemon",
+          "days that the certificate is good for under which health warns"),
     # Deploy
     Limit("deploy_confirm_seconds", "seconds", 60, 5, 3600, "deploy",
           "a touched node that hears nothing puts itself back after this"),
@@ -195,6 +197,13 @@ TABLE: Final[tuple[Limit, ...]] = (
           "largest state directory that is snapshotted before a deploy"),
     Limit("deploy_file_bytes", "bytes", 1 * _MIB, 1 * _KIB, 64 * _MIB, "deploy",
           "one rendered file or soul"),
+    # Certificates
+    Limit("deploy_tls_days", "days", 365, 0.01, 3650, "deploy",
+          "for how long a wizard's certificate is made"),
+    Limit("deploy_tls_renew_days", "days", 90, 0, 3650, "deploy",
+          "days that a certificate is good for under which a deploy makes a new one"),
+    Limit("deploy_tls_ca_days", "days", 3650, 1, 36500, "deploy",
+          "for how long the fleet's CA is made"),
     # Pin of fleet-agent itself
     Limit("pin_wheel_bytes", "bytes", 64 * _MIB, 1 * _KIB, 1024 * _MIB, "deploy",
           "size of the pinned wheel"),

@@ -14,18 +14,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from fleet_agent.deploy.keyfile import Files, KeyStoreError
 from fleet_agent.deploy.pairkeys import MASTER_BYTES
-from fleet_agent.errors import FleetError, RequestError
+from fleet_agent.errors import RequestError
 
 VERSION: Final = 1
 TOKEN_PREFIX: Final = "fat_"  # noqa: S105 (how tokens begin, so that scanners find lost ones)
 _MOST_TOKENS: Final = 10_000
-
-
-class KeyStoreError(FleetError):
-    """The orchestrator's keys are missing, damaged, or can't be written."""
-
-    title = "the key store can't be used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,45 +65,46 @@ class KeyStore:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._files = Files(directory)
         self._lock = threading.Lock()
 
     def prepare(self) -> None:
         """Make directory and master key, once in the life of a fleet. Raises KeyStoreError."""
         with self._lock:
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
-            if os.path.exists(self._path("master")):
+            self._files.make_directory()
+            if os.path.exists(self._files.path("master")):
                 return
-            if os.path.exists(self._path("epochs.json")):
+            if os.path.exists(self._files.path("epochs.json")):
                 raise KeyStoreError(
                     "the master key is gone, while there are keys made with it",
-                    where=self._path("master"),
+                    where=self._files.path("master"),
                     mend="put it back from a backup; or remove this directory: the next deploy "
                     "then gives all nodes new keys, and until its end they refuse each other",
                 )
             # The epochs come last: without them a master key is known to be new.
-            self._write("master", secrets.token_bytes(MASTER_BYTES))
-            self._write("epochs.json", _json(asdict(Epochs())))
+            self._files.write("master", secrets.token_bytes(MASTER_BYTES))
+            self._files.write("epochs.json", _json(asdict(Epochs())))
 
     def master(self) -> bytes:
         """The master key. Raises KeyStoreError."""
-        key = self._read("master")
+        key = self._files.read("master")
         if key is None or len(key) != MASTER_BYTES:
             raise KeyStoreError(
                 f"holds no key of {MASTER_BYTES} bytes" if key else "is not there",
-                where=self._path("master"),
+                where=self._files.path("master"),
                 mend="fleet-deploy makes it at its start: systemctl restart fleet-deploy",
             )
         return key
 
     def epochs(self) -> Epochs:
         """The epochs in force. Raises KeyStoreError."""
-        data = self._object("epochs.json")
+        data = self._files.object("epochs.json", VERSION)
         if data is None:
             return Epochs()
         try:
             return Epochs(**data)
         except TypeError as error:
-            raise KeyStoreError(str(error), where=self._path("epochs.json")) from error
+            raise KeyStoreError(str(error), where=self._files.path("epochs.json")) from error
 
     def rotate(self, now: float, by: str) -> Epochs:
         """Begin the next epoch; the one before stays valid.
@@ -126,7 +122,7 @@ class KeyStore:
                     mend="fleet-agent deploy; when it is verified, rotate again",
                 )
             after = Epochs(before.current + 1, before.current, before.placed, now, by)
-            self._write("epochs.json", _json(asdict(after)))
+            self._files.write("epochs.json", _json(asdict(after)))
             return after
 
     def placed(self, epoch: int) -> None:
@@ -134,18 +130,20 @@ class KeyStore:
         with self._lock:
             now = self.epochs()
             if epoch > now.placed:
-                self._write("epochs.json", _json(asdict(replace(now, placed=epoch))))
+                self._files.write("epochs.json", _json(asdict(replace(now, placed=epoch))))
 
     def tokens(self) -> tuple[TokenEntry, ...]:
         """All tokens, as they are kept. Raises KeyStoreError."""
-        data = self._object("tokens.json")
+        data = self._files.object("tokens.json", VERSION)
         try:
             return tuple(
                 TokenEntry(**{**one, "wizards": tuple(one["wizards"])})
                 for one in (data or {"tokens": []})["tokens"]
             )
         except (TypeError, KeyError) as error:
-            raise KeyStoreError(f"is damaged: {error}", where=self._path("tokens.json")) from error
+            raise KeyStoreError(
+                f"is damaged: {error}", where=self._files.path("tokens.json")
+            ) from error
 
     def create_token(
         self, principal: str, wizards: Iterable[str], now: float, by: str
@@ -174,51 +172,7 @@ class KeyStore:
             return gone
 
     def _keep(self, tokens: tuple[TokenEntry, ...]) -> None:
-        self._write("tokens.json", _json({"tokens": [asdict(one) for one in tokens]}))
-
-    def _object(self, name: str) -> dict[str, Any] | None:
-        raw = self._read(name)
-        if raw is None:
-            return None
-        try:
-            data = json.loads(raw)
-        except ValueError as error:
-            raise KeyStoreError(f"is no JSON: {error}", where=self._path(name)) from error
-        if not isinstance(data, dict) or data.pop("v", None) != VERSION:
-            raise KeyStoreError(f"is not of version {VERSION}", where=self._path(name))
-        return data
-
-    def _read(self, name: str) -> bytes | None:
-        try:
-            with open(self._path(name), "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise KeyStoreError(
-                f"can't be read: {error.strerror}", where=self._path(name)
-            ) from error
-
-    def _write(self, name: str, data: bytes) -> None:
-        path = self._path(name)
-        unfinished = f"{path}.new"
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-            with open(os.open(unfinished, flags, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-            handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise KeyStoreError(f"can't be written: {error.strerror}", where=path) from error
-
-    def _path(self, name: str) -> str:
-        return os.path.join(self.directory, name)
+        self._files.write("tokens.json", _json({"tokens": [asdict(one) for one in tokens]}))
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

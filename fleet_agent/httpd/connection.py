@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fleet_agent.httpd.answer import refuse
 from fleet_agent.httpd.deadlines import Close, Times, overdue
@@ -17,42 +17,28 @@ from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.outgoing import Outgoing
 from fleet_agent.httpd.parse import Head
 from fleet_agent.httpd.reader import Arrived, Reader, Stage
-from fleet_agent.httpd.refusal import Refusal
+from fleet_agent.httpd.refusal import SPEAK_TLS, Refusal
 from fleet_agent.httpd.say import log
 from fleet_agent.httpd.shared import Shared
+from fleet_agent.httpd.slot import Slot
 from fleet_agent.httpd.types import Peer, Response
 from fleet_agent.httpd.write import CONTINUE
+
+if TYPE_CHECKING:
+    from fleet_agent.httpd.tls import Secured
 
 _RECEIVE_BYTES: Final = 64 * 1024
 
 Respond = Callable[[Head, bytes, Peer], Response | Deferred]
 
 
-class _Slot:
-    """The place of one answer among those of its connection."""
-
-    __slots__ = ("asked_at", "connection", "deferred", "head", "response")
-
-    def __init__(self, connection: Connection, head: Head | None, asked_at: float) -> None:
-        self.connection = connection
-        self.head = head
-        self.asked_at = asked_at
-        self.response: Response | None = None
-        self.deferred: Deferred | None = None
-
-    def resolved(self, response: Response) -> None:
-        self.deferred = None
-        self.response = response
-        self.connection.answered(self)
-
-
 class Connection:
     """One accepted socket. All methods run on the loop's thread."""
 
     __slots__ = ("_ended_since", "_fd", "_held", "_last", "_on_close", "_out", "_outgoing",
-                 "_paused", "_peer_ended", "_postponed", "_reader", "_respond", "_served",
-                 "_settled", "_shared", "_slots", "_socket", "_stage", "_stage_since", "closed",
-                 "ended_by", "peer")  # fmt: skip
+                 "_paused", "_peer_ended", "_postponed", "_reader", "_respond", "_secured",
+                 "_served", "_settled", "_shared", "_slots", "_socket", "_stage", "_stage_since",
+                 "closed", "ended_by", "peer")  # fmt: skip
 
     def __init__(  # noqa: PLR0917 (made in one place)
         self,
@@ -62,6 +48,7 @@ class Connection:
         body_limit: Callable[[Head], int],
         respond: Respond,
         on_close: Callable[[Connection], None],
+        secured: Secured | None = None,
     ) -> None:
         self._shared = shared
         self._socket = connected
@@ -70,7 +57,8 @@ class Connection:
         self._reader = Reader(shared.sizes, body_limit)
         self._respond = respond
         self._on_close = on_close
-        self._slots: deque[_Slot] = deque()  # requests without their answer sent, in order
+        self._secured = secured
+        self._slots: deque[Slot] = deque()  # requests without their answer sent, in order
         self._out: list[bytes] = []  # rendered, to be sent with the next flush
         self._outgoing = Outgoing(shared.loop, connected, self._taken, self.close)
         self._stage = Stage.NOTHING
@@ -104,11 +92,38 @@ class Connection:
             if not data:
                 self._peer_left()
             return
-        if data:
-            self._reader.feed(data)
-        else:
+        if not data:
             self._peer_left()
+        elif self._secured is None:
+            self._reader.feed(data)
+        elif not self._unsealed(self._secured, data):
+            return
         self.advance()
+
+    def _unsealed(self, secured: Secured, data: bytes) -> bool:
+        """Give the reader what ``data`` holds; whether there is something to do."""
+        was_open = secured.open
+        plain = secured.feed(data)
+        if secured.plain:
+            self._secured = None
+            self._shared.say_unsecured(self.peer, "it speaks plain HTTP to a port that speaks TLS")
+            self._refuse(SPEAK_TLS)
+            return True
+        if replies := secured.replies():
+            self._outgoing.send(replies)
+        if secured.broken:
+            self._shared.say_unsecured(self.peer, secured.broken)
+            self._last = True
+            self._drop_slots()
+            self._flush()
+            return False
+        if secured.open and not was_open:
+            self._stage_since = self._shared.loop.now  # for the first request, as for a plain one
+        if plain:
+            self._reader.feed(plain)
+        if secured.ended:
+            self._peer_left()
+        return bool(plain or secured.ended) and not self.closed
 
     def _peer_left(self) -> None:
         self._peer_ended = True
@@ -159,7 +174,7 @@ class Connection:
         if response is not None and not self._slots:
             self._emit(head, response)
             return
-        slot = _Slot(self, head, self._shared.loop.now)
+        slot = Slot(self, head, self._shared.loop.now)
         slot.response = response
         if isinstance(answer, Deferred) and response is None:
             slot.deferred = answer
@@ -179,7 +194,7 @@ class Connection:
         if not self._slots:
             self._emit(head, response)
             return
-        slot = _Slot(self, head, self._shared.loop.now)
+        slot = Slot(self, head, self._shared.loop.now)
         slot.response = response
         self._slots.append(slot)
 
@@ -210,7 +225,7 @@ class Connection:
 
     # Answers go.
 
-    def answered(self, slot: _Slot) -> None:
+    def answered(self, slot: Slot) -> None:
         """A deferred answer is there: send it at the end of this turn, in its place."""
         if self._slots and self._slots[0] is slot and not self._settled:
             self._settled = True
@@ -258,7 +273,8 @@ class Connection:
         out = self._out
         if out:
             self._out = []
-            self._outgoing.send(out[0] if len(out) == 1 else b"".join(out))
+            data = out[0] if len(out) == 1 else b"".join(out)
+            self._outgoing.send(data if self._secured is None else self._secured.seal(data))
             if self.closed:
                 return
         if self._last and not self._slots and not self._outgoing.unsent:
@@ -346,6 +362,8 @@ class Connection:
         Closing with unread bytes would send a reset, which can overtake the answer."""
         if self._ended_since is not None:
             return
+        if self._secured is not None and (last := self._secured.goodbye()):
+            self._outgoing.send(last)  # a full buffer loses it: our end of TCP's direction is told
         if self._peer_ended:
             self.close("done")
             return

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fleet_agent.errors import ConfigError, NodeError
+from fleet_agent.httpd.handshake import failure
 
 if TYPE_CHECKING:
     import ssl
@@ -39,9 +40,14 @@ class Url(NamedTuple):
     target: str
 
     @property
+    def server_name(self) -> str:
+        """Whom the other end's certificate must be for: a zone means nothing to it."""
+        return self.host.partition("%")[0]
+
+    @property
     def authority(self) -> str:
         """Host and port as the Host field has them."""
-        host = self.host.partition("%")[0]  # a zone means nothing to the other end
+        host = self.server_name
         host = f"[{host}]" if ":" in host else host
         return host if self.port == (443 if self.tls else 80) else f"{host}:{self.port}"
 
@@ -100,9 +106,14 @@ def connect(
     try:
         deadline.arm(plain)
         context = tls or ssl.create_default_context()
-        return context.wrap_socket(plain, server_hostname=url.host)
-    except BaseException:
+        # A connection that ends without TLS's own end is cut off, not over.
+        return context.wrap_socket(
+            plain, server_hostname=url.server_name, suppress_ragged_eofs=False
+        )
+    except BaseException as error:
         plain.close()
+        if isinstance(error, ssl.SSLError):
+            raise failure(error, deadline.where) from error
         raise
 
 

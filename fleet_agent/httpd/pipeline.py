@@ -6,12 +6,13 @@ Not for trying again: whoever owns it is told why it closed, and decides.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fleet_agent.httpd.client import ClientResponse
 from fleet_agent.httpd.fields import read_field
@@ -19,6 +20,9 @@ from fleet_agent.httpd.loop import Loop, Timer
 from fleet_agent.httpd.outgoing import Outgoing
 from fleet_agent.httpd.refusal import Refusal
 from fleet_agent.httpd.types import Headers
+
+if TYPE_CHECKING:
+    from fleet_agent.httpd.tls import Secured
 
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.[01] ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
@@ -55,6 +59,7 @@ class Pipeline:
         times: Times,
         closed: Callable[[str], None],
         *,
+        secured: Secured | None = None,
         body_limit: int = 4 << 20,
     ) -> None:
         self._loop = loop
@@ -62,6 +67,7 @@ class Pipeline:
         self._times = times
         self._closed = closed
         self._limit = body_limit
+        self._secured = secured
         self._waiting: deque[Answered] = deque()
         self._data = bytearray()
         self._head: tuple[int, Headers, int, int] | None = None  # status, fields, start, end
@@ -104,13 +110,14 @@ class Pipeline:
         if self._early is not None:
             self._early.append(data)
         else:
-            self._outgoing.send(data)
+            self._send(data)
 
     def close(self, why: str) -> None:
         """Close at once."""
         if self._ended:
             return
         self._ended = True
+        self._take_leave()
         self._timer.cancel()
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
@@ -129,13 +136,40 @@ class Pipeline:
             return
         if self._socket.family != socket.AF_UNIX:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(self._fd, self._readable)
+        if self._secured is None:
+            self._open()
+        else:
+            self._unsealed(self._secured, b"")
+
+    def _open(self) -> None:
+        """Send what waited for the connection, and for TLS where that is spoken."""
         self._moved_at = self._loop.now
         self._timer.cancel()
         self._timer = self._loop.call_later(self._times.answer, self._late)
-        self._loop.add_reader(self._fd, self._readable)
         early, self._early = self._early or [], None
         if early:
-            self._outgoing.send(b"".join(early))
+            self._send(b"".join(early))
+
+    def _send(self, data: bytes) -> None:
+        self._outgoing.send(data if self._secured is None else self._secured.seal(data))
+
+    def _unsealed(self, secured: Secured, data: bytes) -> bytes:
+        """The plain bytes in ``data``; closes when TLS does not come about."""
+        plain = secured.feed(data)
+        if replies := secured.replies():
+            self._outgoing.send(replies)
+        if secured.broken:
+            self.close(secured.broken)
+        elif secured.open and self._early is not None and not self._ended:
+            self._open()
+        return plain
+
+    def _take_leave(self) -> None:
+        if self._secured is None or self._outgoing.unsent or self._early is not None:
+            return
+        with contextlib.suppress(OSError):  # gone, or full: the connection's end tells it as well
+            self._socket.send(self._secured.goodbye())
 
     def _late(self) -> None:
         if self._early is not None:
@@ -161,10 +195,14 @@ class Pipeline:
         if not data:
             self.close("the other side closed")
             return
+        if self._secured is not None:
+            data = self._unsealed(self._secured, data)
         self._data += data
         while not self._ended and self._data:
             if not self._one():
-                return
+                break
+        if self._secured is not None and self._secured.ended:
+            self.close("the other side closed")
 
     def _one(self) -> bool:
         """Take one whole answer; False while there is none."""

@@ -5,7 +5,7 @@ Not an exception: the parser decides, the connection answers.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fleet_agent.limits import Limits
 
@@ -16,6 +16,13 @@ class Refusal(NamedTuple):
     status: int
     what: str
     mend: str = ""
+
+
+SPEAK_TLS: Final = Refusal(
+    400,
+    "this port speaks TLS, and the request came without",
+    "say https:// and trust the fleet's CA, which `fleet-agent tls ca` prints",
+)
 
 
 class Sizes(NamedTuple):

@@ -10,7 +10,7 @@ import socket
 import socketserver
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fleet_agent.errors import FleetError
 from fleet_agent.httpd.answer import problem, refuse
@@ -27,6 +27,9 @@ from fleet_agent.httpd.standard import HTTPServer
 from fleet_agent.httpd.types import Peer, Request, Response
 from fleet_agent.limits import Limits
 
+if TYPE_CHECKING:
+    from fleet_agent.httpd.tls import Secured
+
 _ACCEPTS_A_TURN: Final = 128
 # A connection that was just made is given this long for its first request when the server ends.
 _FIRST_REQUEST_SECONDS: Final = 0.5
@@ -42,6 +45,7 @@ class _Listener(NamedTuple):
     name: str
     body_limit: Callable[[Head], int]
     respond: Respond
+    secured: Callable[[], Secured] | None  # a new end of TLS for each connection
 
 
 class Server(HTTPServer):
@@ -75,8 +79,17 @@ class Server(HTTPServer):
         """Whether ``drain`` was called."""
         return self._shared.draining
 
-    def add_listener(self, listening: socket.socket, name: str, router: Router) -> None:
-        """Serve ``router`` on a bound, listening socket; ``name`` is told to handlers."""
+    def add_listener(
+        self,
+        listening: socket.socket,
+        name: str,
+        router: Router,
+        secured: Callable[[], Secured] | None = None,
+    ) -> None:
+        """Serve ``router`` on a bound, listening socket; ``name`` is told to handlers.
+
+        With ``secured`` it speaks TLS, and nothing else.
+        """
         listening.setblocking(False)
         if listening.family != socket.AF_UNIX:
             # Linux hands this on to the connections; without it small answers wait for an ACK.
@@ -85,7 +98,8 @@ class Server(HTTPServer):
         def body_limit(head: Head) -> int:
             return self._limits.whole(router.body_limit(head.method, head.raw_path))
 
-        listener = _Listener(listening, name, body_limit, partial(self._respond, router, name))
+        listener = _Listener(listening, name, body_limit, partial(self._respond, router, name),
+                             secured)  # fmt: skip
         if not self._listeners:
             self.socket = listening
             self.server_address = listening.getsockname()
@@ -170,13 +184,15 @@ class Server(HTTPServer):
         peer = peer_of(connected, address)
         refusal = self._admission.refuse(peer)
         if refusal is not None:
-            self._turn_away(connected, peer, refusal)
+            self._turn_away(connected, peer, refusal, plain=listener.secured is None)
             return
         try:
             connection = Connection(self._shared, connected, peer, listener.body_limit,
-                                    listener.respond, self._closed)  # fmt: skip
+                                    listener.respond, self._closed,
+                                    listener.secured() if listener.secured else None)  # fmt: skip
         except OSError as error:  # epoll takes no more: counted, its place would be lost for good
-            self._turn_away(connected, peer, f"no more can be watched: {error.strerror}")
+            why = f"no more can be watched: {error.strerror}"
+            self._turn_away(connected, peer, why, plain=listener.secured is None)
             return
         self._admission.enter(peer)
         counts.open += 1
@@ -185,7 +201,7 @@ class Server(HTTPServer):
         if self._sweeping is None:
             self._sweeping = self._loop.call_later(self._shared.deadlines.grain, self._sweep)
 
-    def _turn_away(self, connected: socket.socket, peer: Peer, why: str) -> None:
+    def _turn_away(self, connected: socket.socket, peer: Peer, why: str, *, plain: bool) -> None:
         counts = self._shared.counts
         counts.turned_away += 1
         if self._loop.now - self._turned_away_said >= 1:
@@ -194,9 +210,10 @@ class Server(HTTPServer):
                           who(peer), why, counts.turned_away)  # fmt: skip
         answer = refuse(503, why, headers=(("Retry-After", "1"),))
         try:
-            connected.send(
-                self._shared.writer.render(answer, minor=1, keep_alive=False, head=False)
-            )
+            if plain:  # a handshake only to say so is what there is no room for
+                connected.send(
+                    self._shared.writer.render(answer, minor=1, keep_alive=False, head=False)
+                )
             connected.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # it was told as well as could be; it is closed either way

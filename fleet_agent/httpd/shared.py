@@ -5,28 +5,34 @@ Not a place for behaviour: ``connection`` and ``server`` act on it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fleet_agent.httpd.deadlines import Deadlines
 from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.peers import who
 from fleet_agent.httpd.refusal import Sizes
+from fleet_agent.httpd.say import log
+from fleet_agent.httpd.types import Peer
 from fleet_agent.httpd.write import Writer
 from fleet_agent.limits import Limits
 
 if TYPE_CHECKING:
     from fleet_agent.httpd.connection import Connection
 
+_SELDOM_SECONDS: Final = 10.0
+
 
 class Counts:
     """Numbers since the server's start, and ``open`` and ``held_bytes`` as they are now."""
 
     __slots__ = ("accepted", "failed", "held_bytes", "open", "refused", "requests", "timed_out",
-                 "turned_away")  # fmt: skip
+                 "turned_away", "unsecured")  # fmt: skip
 
     def __init__(self) -> None:
         self.open = 0  # connections
         self.accepted = 0  # connections
         self.turned_away = 0  # connections over a limit
+        self.unsecured = 0  # connections on which TLS did not come about, or broke
         self.timed_out = 0  # connections ended by a deadline
         self.requests = 0  # whole ones that were handled
         self.refused = 0  # requests refused before a handler saw them
@@ -39,7 +45,7 @@ class Shared:
 
     __slots__ = ("_turn_requests", "connections", "counts", "deadlines", "draining", "loop",
                  "most_held", "most_pipelined", "most_unsent", "postponed", "settled", "sizes",
-                 "turn_left", "writer")  # fmt: skip
+                 "turn_left", "unsecured_said", "writer")  # fmt: skip
 
     def __init__(self, loop: Loop, limits: Limits) -> None:
         self.loop = loop
@@ -56,6 +62,15 @@ class Shared:
         self.draining = False
         self.writer = Writer()
         self.counts = Counts()
+        self.unsecured_said = -_SELDOM_SECONDS
+
+    def say_unsecured(self, peer: Peer, why: str) -> None:
+        """Count a connection without TLS, and say so seldom enough for strangers to fill no log."""
+        self.counts.unsecured += 1
+        if self.loop.now - self.unsecured_said >= _SELDOM_SECONDS:
+            self.unsecured_said = self.loop.now
+            log().warning("a connection of %s has no TLS: %s (%d so far)",
+                          who(peer), why, self.counts.unsecured)  # fmt: skip
 
     def new_turn(self) -> None:
         """Fill the turn's budget again."""

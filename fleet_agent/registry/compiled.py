@@ -30,7 +30,7 @@ VERSION: Final = 1
 # What every wizard may know of every other one.
 PUBLIC_KEYS: Final = (
     "name", "host", "role", "region", "model", "health_endpoint", "listen", "capabilities",
-    "subscriptions",
+    "subscriptions", "tls",
 )  # fmt: skip
 
 _ROLES: Final[Mapping[str, Role]] = {role.value: role for role in Role}
@@ -85,6 +85,8 @@ def entry(wizard: Wizard) -> dict[str, Any]:
         found["probes"] = {name: dict(probe) for name, probe in wizard.probes.items()}
     if wizard.settings:
         found["settings"] = dict(wizard.settings)
+    if wizard.tls:
+        found["tls"] = True
     return found
 
 
@@ -172,6 +174,7 @@ def _wizard(item: Mapping[str, Any]) -> Wizard:
         Ssh() if ssh is None else Ssh(ssh["user"], ssh["port"], ssh["proxy_jump"]),
         get("settings", {}),
         tuple(get("subscriptions", ())),
+        get("tls", False),
     )
 
 

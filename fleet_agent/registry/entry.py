@@ -41,8 +41,11 @@ class Entry(NamedTuple):
     file_keys: tuple[str, ...] = ()
 
 
-def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | None:
-    """The wizard at ``spot``; ``common`` are the settings of all. None when it has no shape.
+def read_entry(
+    name: str, spot: Spot, common: Mapping[str, float], *, tls: bool = False
+) -> Entry | None:
+    """The wizard at ``spot``; ``common`` are the settings of all, ``tls`` holds for all. None when
+    it has no shape.
 
     A wizard with mistakes is returned all the same, with defaults in their places: it is never
     used, but what it says is compared with the others.
@@ -54,6 +57,7 @@ def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | No
     host = _host(fields)
     health = spot_health.read(rules.health_url) if (spot_health := at("health_endpoint")) else None
     listen = _listen(fields, host, health)
+    tls = _tls(fields, health, tls)
     files = _files(at("files"))
     role = spot_role.choice(_ROLES) if (spot_role := at("role")) else None
     wizard = Wizard(
@@ -62,7 +66,7 @@ def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | No
         role=Role(role) if role else Role.WORKER,
         region=_text(at("region")),
         model=_text(at("model")),
-        health_endpoint=health.text if health else health_url(host, listen.port),
+        health_endpoint=health.text if health else health_url(host, listen.port, tls=tls),
         listen=listen,
         capabilities=_names(at("capabilities"), rules.capability),
         subscriptions=_names(at("subscriptions"), rules.topic),
@@ -76,6 +80,7 @@ def read_entry(name: str, spot: Spot, common: Mapping[str, float]) -> Entry | No
         probes=_probes(at("probes")),
         ssh=_ssh(at("ssh")),
         settings=_own_settings(at("settings"), common),
+        tls=tls,
     )
     return Entry(wizard, fields, tuple(files))
 
@@ -141,6 +146,18 @@ def _listen(fields: Fields, host: str, health: rules.Url | None) -> Listen:
             "say listen: {address: …} with the machine's own address",
         )
     return Listen(address, port or GATEWAY_PORT)
+
+
+def _tls(fields: Fields, health: rules.Url | None, common: bool) -> bool:
+    own = at.flag() if (at := fields.at("tls")) else None
+    tls = common if own is None else own
+    if tls and health and health.text.lower().startswith("http:"):
+        fields.wrong(
+            "health_endpoint",
+            "says http://, and this wizard speaks TLS (tls: true)",
+            "write https://, or remove it: https:// is its default then",
+        )
+    return tls
 
 
 def _names(spot: Spot | None, rule: Callable[[str], str]) -> tuple[str, ...]:

@@ -76,8 +76,9 @@ def _error(mistakes: Mistakes) -> RegistryError:
 def _top(fields: Fields, mistakes: Mistakes, repository: str | None) -> Registry:
     name = at.read(rules.name) if (at := fields.at("fleet")) else None
     unsigned = at.choice(("allow", "refuse")) if (at := fields.at("unsigned")) else None
+    tls = bool(at.flag()) if (at := fields.at("tls")) else False
     deploy = _deploy(fields.at("deploy"))
-    entries = _entries(fields, read_settings(fields.at("settings")))
+    entries = _entries(fields, read_settings(fields.at("settings")), tls)
     if entries is not None:
         _count_orchestrators(fields, entries, mistakes)
         check_together(entries, deploy.hook_port)
@@ -91,7 +92,7 @@ def _top(fields: Fields, mistakes: Mistakes, repository: str | None) -> Registry
     )
 
 
-def _entries(fields: Fields, common: Mapping[str, float]) -> list[Entry] | None:
+def _entries(fields: Fields, common: Mapping[str, float], tls: bool) -> list[Entry] | None:
     """The entries of ``wizards:``; None when there are none to look at."""
     spot = fields.need("wizards", _SMALLEST)
     wizards = spot.fields() if spot else None
@@ -103,7 +104,7 @@ def _entries(fields: Fields, common: Mapping[str, float]) -> list[Entry] | None:
     found = []
     for name, one in wizards:
         one.judged(rules.wizard, name)
-        entry = read_entry(name, one, common)
+        entry = read_entry(name, one, common, tls=tls)
         if entry is not None:
             found.append(entry)
     return found

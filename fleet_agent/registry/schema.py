@@ -20,11 +20,11 @@ DEFAULT_MODE: Final = 0o640
 SSH_PORT: Final = 22
 
 # What fleet.yaml may say, in the order in which etc/fleet.yaml shows it.
-TOP_KEYS: Final = ("fleet", "wizards", "settings", "deploy", "unsigned")
+TOP_KEYS: Final = ("fleet", "wizards", "settings", "deploy", "unsigned", "tls")
 WIZARD_KEYS: Final = (
     "host", "role", "region", "model", "health_endpoint", "listen", "capabilities", "subscriptions",
-    "user",
-    "soul", "files", "state", "runtime", "handlers", "tools", "probes", "ssh", "settings",
+    "user", "soul", "files", "state", "runtime", "handlers", "tools", "probes", "ssh", "settings",
+    "tls",
 )  # fmt: skip
 DEPLOY_KEYS: Final = ("repository", "tag", "branch", "hook_port")
 LISTEN_KEYS: Final = ("address", "port")
@@ -109,7 +109,7 @@ class Wizard(NamedTuple):
     """One entry of the registry.
 
     ``settings`` are the limits of its daemon that differ from the defaults: those of all wizards,
-    with its own over them.
+    with its own over them. ``tls``: its gateway speaks TLS.
     """
 
     name: str
@@ -131,6 +131,7 @@ class Wizard(NamedTuple):
     ssh: Ssh = Ssh()
     settings: Mapping[str, float] = {}
     subscriptions: tuple[str, ...] = ()
+    tls: bool = False
 
 
 class DeployRules(NamedTuple):
@@ -221,6 +222,7 @@ def setting_keys() -> tuple[str, ...]:
     return tuple(limit.name for limit in TABLE if limit.scope == "daemon")
 
 
-def health_url(host: str, port: int = GATEWAY_PORT) -> str:
+def health_url(host: str, port: int = GATEWAY_PORT, *, tls: bool = False) -> str:
     """The health endpoint that a wizard has by default; IPv6 addresses get their brackets."""
-    return f"http://[{host}]:{port}/health" if ":" in host else f"http://{host}:{port}/health"
+    named = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{named}:{port}/health"

@@ -18,7 +18,8 @@ from fleet_agent.wire import GATEWAY_PORT, HOOK_PORT, MessageType, Role
 
 VERSION: Final = 1
 _KEYS: Final = (
-    "v", "fleet", "wizard", "role", "listen", "hook", "unsigned", "soul", "handlers", "limits",
+    "v", "fleet", "wizard", "role", "listen", "tls", "hook", "unsigned", "soul", "handlers",
+    "limits",
     "state_dir", "run_dir", "keys_dir", "deploy_socket", "registry",
 )  # fmt: skip
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,28}\Z")
@@ -47,7 +48,8 @@ class SoulSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All that one daemon is told. ``registry`` is a file to read the fleet from, outside one.
+    """All that one daemon is told. ``tls``: the listen address speaks TLS. ``registry`` is a file
+    to read the fleet from, outside one.
 
     ``handlers`` says by type of message who handles it: the runner's program, or a local URL.
     """
@@ -57,6 +59,7 @@ class Settings(NamedTuple):
     role: str
     address: str
     port: int
+    tls: bool
     hook: HookSettings | None
     unsigned: bool
     soul: SoulSettings | None
@@ -141,6 +144,7 @@ def _settings(value: object) -> tuple[Settings, list[Wrong]]:
         role=top.word("role", tuple(Role), Role.WORKER),
         address=address,
         port=port,
+        tls=top.flag("tls"),
         hook=_hook(top.inner("hook")),
         unsigned=top.word("unsigned", ("refuse", "allow"), "refuse") == "allow",
         soul=_soul(top.inner("soul")),

@@ -92,6 +92,14 @@ class Object:
         self.wrong(key, what, _advice(value, words, "choose one of"))
         return default
 
+    def flag(self, key: str) -> bool:
+        """true or false; false where it is absent."""
+        value = self._value.get(key, False)
+        if isinstance(value, bool):
+            return value
+        self.wrong(key, f"must be true or false, is {_shown(value)}", "write one of them")
+        return False
+
     def limits(self, key: str, scope: str) -> Limits:
         """The defaults with those of ``key``, which must be of ``scope``, in their places."""
         found = self.inner(key)

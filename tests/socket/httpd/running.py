@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -15,6 +16,7 @@ from fleet_agent.httpd.listen import listen_tcp, listen_unix
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.router import Route, Router
 from fleet_agent.httpd.server import Server
+from fleet_agent.httpd.tls import Secured
 from fleet_agent.httpd.types import Request, Response
 from fleet_agent.limits import Limits
 
@@ -57,13 +59,16 @@ class Running:
         unix: str = "",
         limits: Mapping[str, float] = NONE,
         loop: Loop | None = None,
+        tls: tuple[ssl.SSLContext | None, ssl.SSLContext] | None = None,
     ) -> None:
         self.loop = loop or Loop()
         self.server = Server(self.loop, Limits(limits))
         listening = listen_unix(unix) if unix else listen_tcp("127.0.0.1", 0)
         self.place = listening.getsockname()
         self.family = listening.family
-        self.server.add_listener(listening, "gateway", Router(routes))
+        self.tls = tls  # what the server has, and what its clients trust
+        secured = None if tls is None else lambda: Secured(self.tls[0] if self.tls else None)
+        self.server.add_listener(listening, "gateway", Router(routes), secured)
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -122,6 +127,8 @@ class Running:
         connected = socket.socket(self.family, socket.SOCK_STREAM)
         connected.settimeout(PATIENCE_SECONDS)
         connected.connect(self.place)
+        if self.tls is not None:
+            connected = self.tls[1].wrap_socket(connected, server_hostname="127.0.0.1")
         return Peer(connected)
 
     def say(self, data: bytes) -> list[Answer]:
@@ -166,7 +173,8 @@ class Peer:
     def end(self) -> None:
         """Say that nothing more will come."""
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_WR)
+            # Of TCP: in TLS, Python's shutdown would also forget how to decrypt what comes still.
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def answer(self, *, bare: bool = False) -> Answer | None:
         """The next answer, None at the end; ``bare``: it belongs to a HEAD."""

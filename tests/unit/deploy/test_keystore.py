@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet_agent.deploy.keystore import Epochs, KeyStore, KeyStoreError
+from fleet_agent.deploy.keyfile import KeyStoreError
+from fleet_agent.deploy.keystore import Epochs, KeyStore
 from fleet_agent.errors import RequestError
 
 

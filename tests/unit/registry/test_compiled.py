@@ -100,10 +100,19 @@ def test_every_field_of_a_wizard_is_compiled() -> None:
     whole = Wizard(
         "w", "h", Role.WORKER, "r", "m", "u", Listen("h", 1), ("c",), "w", Soul("s"),
         (FileSpec("a", "/a"),), ("/s",), Runtime(("/a",)), {"request": Handler(("/a",))},
-        {"t": Tool(("a",))}, {"p": {"a": "b"}}, Ssh(), {"message_hops": 1}, ("lessons",),
+        {"t": Tool(("a",))}, {"p": {"a": "b"}}, Ssh(), {"message_hops": 1}, ("lessons",), True,
     )  # fmt: skip
     assert set(compiled.entry(whole)) == set(Wizard._fields)
     assert set(schema.WIZARD_KEYS) == set(Wizard._fields) - {"name"}
+
+
+def test_peers_learn_who_speaks_tls() -> None:
+    registry = parse(TWO.replace("host: 192.0.2.8,", "host: 192.0.2.8, tls: true,"))
+    read = compiled.read(compiled.public(compiled.compile(registry)))
+    assert [(one.tls, one.health_endpoint.partition(":")[0]) for one in read] == [
+        (False, "http"), (True, "https"),
+    ]  # fmt: skip
+    assert compiled.public_entry(read.wizard("bezalel"))["tls"] is True
 
 
 def test_the_public_part_has_what_others_need_and_nothing_else() -> None:

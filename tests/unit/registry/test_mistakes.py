@@ -55,6 +55,14 @@ MISTAKES = [
     (entry("{host: h}", "ezra"), 3, "wizards", "the key 'ezra' is here twice"),
     (entry("{host: h}", "no"), 3, "wizards", "the key no reads as a yes/no value"),
     (entry("{host: h}", "fa-x"), 3, "wizards.fa-x.user", "would be an account of fleet-agent"),
+    # TLS
+    (entry("{host: h, tls: maybe}"), 3, "wizards.w.tls", "must be true or false, is 'maybe'"),
+    (entry("{host: h, tls: on}"), 3, "wizards.w.tls", "must be true or false, is a yes/no value"),
+    (entry("{host: h, tls: true, health_endpoint: 'http://h.example.org/health'}"), 3,
+     "wizards.w.health_endpoint", "says http://, and this wizard speaks TLS"),
+    ("tls: true\n" + entry("{host: h, health_endpoint: 'HTTP://h.example.org/health'}"), 4,
+     "wizards.w.health_endpoint", "says http://, and this wizard speaks TLS"),
+    ("tls: 1\n" + entry("{host: h}"), 1, "tls", "must be true or false"),
     # keys
     (entry("{hots: h, host: h}"), 3, "wizards.w.hots", "unknown key"),
     (entry("{host: h, host: i}"), 3, "wizards.w", "the key 'host' is here twice"),
