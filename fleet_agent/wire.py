@@ -49,6 +49,10 @@ BOX_INBOX: Final = "inbox"
 # Which wizard sends: it chooses the pair's key that the signature is made with.
 HEADER_FROM: Final = "fleet-from"
 
+# In a daemon's directory of keys: the CAs that it believes, and its own key and certificate (PEM).
+TLS_CA_FILE: Final = "tls-ca.pem"
+TLS_PAIR_FILE: Final = "tls.pem"
+
 # Below /var/lib, /etc and /run/fleet-agent these lie beside what is named after wizards. systemd
 # would give a wizard's daemon the directory of its name: with "node" the journals that root trusts.
 TAKEN_NAMES: Final = frozenset(("node", "hook", "testing"))

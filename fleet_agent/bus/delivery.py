@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from os import urandom
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.outbox import Outbox, Waiting
@@ -25,6 +25,13 @@ from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.pipeline import Address, Pipeline, Times
 from fleet_agent.limits import Limits
 from fleet_agent.registry.schema import Registry
+
+if TYPE_CHECKING:
+    from fleet_agent.httpd.tls import Secured
+
+# A new end of TLS for a URL; whether a daemon of the fleet itself answers there, or a proxy before
+# it. Raises FleetError.
+Secure: TypeAlias = "Callable[[Url, bool], Secured]"
 
 _TICK_SECONDS: Final = 1.0
 _LATE_A_TICK: Final = 500
@@ -47,6 +54,7 @@ class Delivery:
         limits: Limits,
         sign: Sign,
         clock: Steady,
+        secure: Secure,
         dice: Callable[[], float] = lambda: urandom(1)[0] / 255,
     ) -> None:
         self._loop = loop
@@ -54,6 +62,7 @@ class Delivery:
         self._registry = registry
         self._ground = Ground(loop, me, outbox, sign, Ids(), clock.now, dice)
         self._clock = clock
+        self._secure = secure
         self._peers: dict[str, Peer] = {}
         self._open = 0
         self._queue: deque[Peer] = deque()  # peers that wait for a connection
@@ -125,15 +134,16 @@ class Delivery:
                 rested.rest()
             return
         try:
-            url = read_url(self._registry().wizard(peer.name).health_endpoint)
+            wizard = self._registry().wizard(peer.name)
+            url = read_url(wizard.health_endpoint)
+            secured = self._secure(url, wizard.tls) if url.tls else None
         except FleetError as error:
             peer.failed(str(error))
             return
-        if url.tls:
-            peer.failed("its endpoint is https, which this release's bus does not speak")
-            return
         self._open += 1
-        self._resolver.resolve(url, peer.failures, lambda found: self._found(peer, url, found))
+        self._resolver.resolve(
+            url, peer.failures, lambda found: self._found(peer, url, secured, found)
+        )
 
     def closed(self, peer: Peer) -> None:
         """A connection is no more: the next one may open."""
@@ -142,7 +152,9 @@ class Delivery:
             waiting = self._queue.popleft()
             self._loop.call_next_turn(lambda: self.open(waiting))
 
-    def _found(self, peer: Peer, url: Url, found: tuple[int, Any] | str) -> None:
+    def _found(
+        self, peer: Peer, url: Url, secured: Secured | None, found: tuple[int, Any] | str
+    ) -> None:
         if self._ended:
             return
         if isinstance(found, str):
@@ -151,7 +163,7 @@ class Delivery:
             return
         times = Times(self._limits["outbox_connect_seconds"], self._limits["outbox_answer_seconds"])
         address = Address(*found, url.authority)
-        peer.opened(Pipeline(self._loop, address, times, peer.closed))
+        peer.opened(Pipeline(self._loop, address, times, peer.closed, secured=secured))
 
     # What happens.
 

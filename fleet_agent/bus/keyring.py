@@ -12,11 +12,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from fleet_agent.errors import ConfigError
 from fleet_agent.signing import plain_sha256
+from fleet_agent.wire import TLS_CA_FILE, TLS_PAIR_FILE
 
 VERSION: Final = 1
 PAIRS_FILE: Final = "pairs.json"
 TOKENS_FILE: Final = "tokens.json"
 LOCAL_FILE: Final = "token"
+# Only their digest counts here: TLS itself reads them.
+_TLS_FILES: Final = (TLS_CA_FILE, TLS_PAIR_FILE)
 _MEND: Final = "deploy again: phase keys places them"
 _MOST_BYTES: Final = 64 * 1024 * 1024
 NOTHING_READ: Final = "none"
@@ -67,13 +70,13 @@ class Keyring:
         files = (PAIRS_FILE, TOKENS_FILE, LOCAL_FILE)
         raw = [_read(os.path.join(keys_dir, name)) for name in files]
         pairs, tokens, local = raw
+        tls = [_read(os.path.join(keys_dir, name)) for name in _TLS_FILES]
+        told = [one or b"" for one in raw] + [one for one in tls if one is not None]
         return cls(
             _parsed(pairs, os.path.join(keys_dir, PAIRS_FILE), wizard, _pairs),
             _parsed(tokens, os.path.join(keys_dir, TOKENS_FILE), wizard, _tokens),
             None if local is None else local.decode("ascii", "replace").strip() or None,
-            plain_sha256()(b"\0".join(one or b"" for one in raw)).hexdigest()[:_DIGITS]
-            if any(raw)
-            else NOTHING_READ,
+            plain_sha256()(b"\0".join(told)).hexdigest()[:_DIGITS] if any(raw) else NOTHING_READ,
         )
 
     def pair(self, peer: str) -> tuple[PairKey, ...]:

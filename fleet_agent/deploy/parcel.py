@@ -6,11 +6,13 @@ It goes to the node's standard input and nowhere else: not to plan, events, logs
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fleet_agent.deploy import pairkeys, rendering
+from fleet_agent.deploy.authority import Authority
 from fleet_agent.deploy.keystore import KeyStore, TokenEntry
 from fleet_agent.deploy.plan import NodePlan, Plan
 from fleet_agent.deploy.rendering import Render
@@ -31,6 +33,7 @@ def build(plan: Plan, node: NodePlan, manifest: Mapping[str, Any], render: Rende
     registry = compiled.read(plan.registry)
     names = [one.name for one in registry]
     value: dict[str, Any] = {"v": VERSION, "epochs": list(plan.key_epochs), "wizards": {}}
+    authority = Authority(os.path.join(plan.keys, "tls"))
     for name in node.wizards:
         pairs = pairkeys.pairs_of(master, plan.fleet, plan.key_epochs, name, names)
         value["wizards"][name] = {
@@ -38,7 +41,18 @@ def build(plan: Plan, node: NodePlan, manifest: Mapping[str, Any], render: Rende
             "tokens": [_token(one) for one in tokens if not one.wizards or name in one.wizards],
             "secrets": _secrets(plan, registry, name, manifest, render),
         }
+        if tls := _tls(authority, registry, name):
+            value["wizards"][name]["tls"] = tls
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _tls(authority: Authority, registry: Registry, name: str) -> dict[str, str]:
+    """The CAs that all must know as soon as one wizard speaks TLS, and ``name``'s own pair."""
+    if not any(wizard.tls for wizard in registry):
+        return {}
+    found = {"authorities": authority.bundle()}
+    own = authority.credentials(name) if registry.wizard(name).tls else None
+    return found if own is None else {**found, "pair": own.key + own.certificate}
 
 
 def _token(entry: TokenEntry) -> dict[str, str]:

@@ -59,6 +59,11 @@ class DeployPaths:
         return os.path.join(self.state, "keys")
 
     @property
+    def authority(self) -> str:
+        """The fleet's CA, the wizards' keys and certificates."""
+        return os.path.join(self.keys, "tls")
+
+    @property
     def first(self) -> str:
         """Repository, tag and branch before the first release; written by bootstrap."""
         return os.path.join(self.state, "first.json")

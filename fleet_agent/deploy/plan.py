@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from fleet_agent.deploy.rotation import Rotation
 from fleet_agent.errors import ConfigError
 from fleet_agent.wire import Phase, Role
 
@@ -43,7 +44,8 @@ class Plan:
 
     ``pyz_known`` says whether the nodes are likely to have that code of ours already.
     ``keys`` is the directory of the key store, and ``key_epochs`` are the epochs whose keys this
-    run places, the newest first; the keys themselves never stand in a plan.
+    run places, the newest first; the keys themselves never stand in a plan. ``rotation`` is where
+    that of the CA stood when this run's certificates were made.
     """
 
     deploy: int
@@ -65,6 +67,7 @@ class Plan:
     pyz_known: bool = True
     keys: str = ""
     key_epochs: tuple[int, ...] = ()
+    rotation: Rotation = field(default_factory=Rotation)
 
     def node(self, host: str) -> NodePlan:
         """The node named ``host``; ConfigError when this run has none of that name."""
@@ -151,4 +154,5 @@ def load(path: str) -> Plan:
         NodePlan(**{**node, "wizards": tuple(node["wizards"])}) for node in data["nodes"]
     )
     data["key_epochs"] = tuple(data.get("key_epochs", ()))
+    data["rotation"] = Rotation(**data.get("rotation", {}))
     return Plan(**data)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fleet_agent.deploy import nodebuild
 from fleet_agent.deploy import pin as pins
+from fleet_agent.deploy import tlsnames
+from fleet_agent.deploy.authority import Authority, Days
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.plan import FORWARD, Plan, plan_nodes
@@ -65,6 +68,9 @@ def prepare(
     nodebuild.keep_code(str(code), directory)
     store = KeyStore(DeployPaths(state=state_directory).keys)
     store.prepare()
+    rotation = Authority(DeployPaths(state=state_directory).authority).prepare(
+        registry.fleet, tlsnames.wanted(registry), tls_days(limits), now=time.time()
+    )
     built = pyz.build(package)
     pyz_path = os.path.join(directory, "node.pyz")
     with open(os.open(pyz_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
@@ -89,6 +95,16 @@ def prepare(
         pyz_known=built.sha256 == _last_pyz(state_directory),
         keys=store.directory,
         key_epochs=store.epochs().valid,
+        rotation=rotation,
+    )
+
+
+def tls_days(limits: Mapping[str, float]) -> Days:
+    """For how long certificates are made."""
+    return Days(
+        authority=limits["deploy_tls_ca_days"],
+        certificate=limits["deploy_tls_days"],
+        renew=limits["deploy_tls_renew_days"],
     )
 
 

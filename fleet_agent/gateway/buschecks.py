@@ -12,6 +12,7 @@ from fleet_agent.bus.outbox import Outbox
 from fleet_agent.bus.peer import Peer
 from fleet_agent.gateway.checks import Look
 from fleet_agent.gateway.health import Check
+from fleet_agent.httpd.handshake import CERTIFICATE
 from fleet_agent.wire import Health
 
 _NEAR: Final = 0.8
@@ -74,6 +75,8 @@ def peers_check(troubled: Callable[[], list[Peer]]) -> Look:
                     f"{peer.name} refuses the time of a message, and this clock is "
                     f"{peer.ahead:+.0f} s from its: {peer.trouble}"
                 )
+            elif peer.trouble.startswith(CERTIFICATE):
+                reasons.append(f"{peer.name} is not believed to be itself: {peer.trouble}")
             elif peer.trouble.startswith(_UNKNOWN):
                 reasons.append(f"{peer.name} does not let us in: {peer.trouble}")
         status = Health.WARN if reasons else Health.PASS

@@ -7,21 +7,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import b64decode
 from binascii import Error as NotBase64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from fleet_agent.node.errors import SpecError
 from fleet_agent.node.layout import ETC
 from fleet_agent.release.manifest import Manifest, SecretEntry, WizardInputs
+from fleet_agent.wire import TLS_CA_FILE, TLS_PAIR_FILE
 
 VERSION: Final = 1
 PAIRS: Final = "pairs"
 TOKENS: Final = "tokens"
 LOCAL: Final = "local token"
+PAIR: Final = "TLS key and certificate"
+AUTHORITIES: Final = "CA certificates"
+# What a daemon reads, in the order of its digest; those of TLS only where they are.
+READ: Final = (PAIRS, TOKENS, LOCAL, AUTHORITIES, PAIR)
 SECRET: Final = "secret"  # noqa: S105 (a kind of file)
 _ID_DIGITS: Final = 12
+_FINGERPRINT_DIGITS: Final = 16
+_CERTIFICATE: Final = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\s(.*?)-----END CERTIFICATE-----", re.S
+)
 
 
 class KeyFile(NamedTuple):
@@ -42,6 +52,12 @@ class KeyFile(NamedTuple):
 def keys_dir(wizard: str) -> str:
     """Where the keys of a wizard's daemon lie."""
     return f"{ETC}/{wizard}/keys"
+
+
+def tls_places(wizard: str) -> dict[str, str]:
+    """Where certificates lie, by kind."""
+    folder = keys_dir(wizard)
+    return {AUTHORITIES: f"{folder}/{TLS_CA_FILE}", PAIR: f"{folder}/{TLS_PAIR_FILE}"}
 
 
 def of_parcel(parcel: bytes, wanted: Manifest) -> tuple[KeyFile, ...]:
@@ -80,8 +96,21 @@ def _of_wizard(wizard: WizardInputs, brought: Mapping[str, Any]) -> tuple[KeyFil
         KeyFile(PAIRS, name, f"{folder}/pairs.json", pairs, 0o600, mine, mine),
         KeyFile(TOKENS, name, f"{folder}/tokens.json", tokens, 0o600, mine, mine),
         KeyFile(LOCAL, name, f"{folder}/token", None, 0o640, mine, wizard.user),
+        *_tls(wizard, brought.get("tls", {})),
         *(_secret(wizard, one, contents[one.place]) for one in wizard.secrets),
     )
+
+
+def _tls(wizard: WizardInputs, brought: Mapping[str, str]) -> Iterator[KeyFile]:
+    name, mine, places = wizard.name, wizard.account, tls_places(wizard.name)
+    if wizard.tls and "pair" not in brought:
+        raise SpecError(f"brings no certificate for {name}, which speaks TLS", where="parcel")
+    if "authorities" in brought:  # everybody of this machine may know whom to believe
+        data = brought["authorities"].encode("ascii")
+        yield KeyFile(AUTHORITIES, name, places[AUTHORITIES], data, 0o644, mine, mine)
+    if wizard.tls:
+        data = brought["pair"].encode("ascii")
+        yield KeyFile(PAIR, name, places[PAIR], data, 0o600, mine, mine)
 
 
 def _secret(wizard: WizardInputs, entry: SecretEntry, data: bytes) -> KeyFile:
@@ -132,9 +161,23 @@ def _tokens(data: bytes | None) -> set[tuple[str, str]]:
         return set()
 
 
-def digest(pairs: bytes, tokens: bytes, local: bytes) -> str:
-    """What a daemon that has read these files tells in its health (``bus.keyring``)."""
-    return hashlib.sha256(b"\0".join((pairs, tokens, local))).hexdigest()[:_ID_DIGITS]
+def certificate_difference(old: bytes | None, new: bytes) -> str:
+    """The same for files of certificates: their fingerprints."""
+    before, after = _fingerprints(old), _fingerprints(new)
+    lines = [f"-certificate {one}" for one in before if one not in after]
+    lines += [f"+certificate {one}" for one in after if one not in before]
+    return "\n".join(lines) + "\n" if lines else "mode or owner\n"
+
+
+def _fingerprints(pem: bytes | None) -> list[str]:
+    found = _CERTIFICATE.findall(pem or b"")
+    return [hashlib.sha256(b64decode(one)).hexdigest()[:_FINGERPRINT_DIGITS] for one in found]
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """What a daemon that has read these files, by kind, tells in its health (``bus.keyring``)."""
+    read = [files[kind] for kind in READ if kind in files]
+    return hashlib.sha256(b"\0".join(read)).hexdigest()[:_ID_DIGITS]
 
 
 def _canonical(value: object) -> bytes:

@@ -1,4 +1,4 @@
-"""Phase keys: pair keys, tokens and secret files placed where they changed, then taken into use.
+"""Phase keys: pair keys, tokens, certificates and secret files, placed where they changed and used.
 
 Keys only go forward: no way back restores one, and two epochs bridge it.
 """
@@ -14,7 +14,7 @@ from fleet_agent.errors import NodeError
 from fleet_agent.node import arm, durable, health, keyfiles, keyruntimes, saved, steps
 from fleet_agent.node.accounts import gid_of, uid_of
 from fleet_agent.node.act import Act, Outcome
-from fleet_agent.node.keyfiles import LOCAL, PAIRS, SECRET, TOKENS, KeyFile
+from fleet_agent.node.keyfiles import AUTHORITIES, LOCAL, PAIR, PAIRS, SECRET, TOKENS, KeyFile
 from fleet_agent.node.layout import ETC, VAR
 from fleet_agent.node.place import FILE, Found, Owner, Places
 from fleet_agent.node.units import Ref
@@ -106,6 +106,8 @@ def _difference(one: Ready, wanted: Manifest) -> tuple[str, str]:
         text = keyfiles.difference(one.old, one.data)
     elif file.kind == TOKENS:
         text = keyfiles.token_difference(one.old, one.data)
+    elif file.kind in (AUTHORITIES, PAIR):
+        text = keyfiles.certificate_difference(one.old, one.data)
     elif file.kind == LOCAL:
         text = "a new token for the local agent\n" if one.old is None else "mode or owner\n"
     else:
@@ -172,13 +174,12 @@ def _into_use(act: Act, wanted: Manifest, ready: Iterable[Ready], changed: set[s
     for one in ready:
         if one.file.kind != SECRET:
             held.setdefault(one.file.wizard, {})[one.file.kind] = one.data
-    waited: dict[str, str] = {}
+    waited: dict[str, frozenset[str]] = {}
     refs: list[Ref] = []
     for wizard in wanted.wizards:
-        files = held[wizard.name]
-        right = keyfiles.digest(files[PAIRS], files[TOKENS], files[LOCAL])
+        right = _right(act, wizard.name, held[wizard.name])
         answer = health.ask(act.layout.socket(wizard.name))
-        if answer.why or answer.keys == right:
+        if answer.why or answer.keys in right:
             continue  # one that does not answer is a matter of phase verify
         if answer.keys:
             waited[wizard.name] = right
@@ -191,12 +192,26 @@ def _into_use(act: Act, wanted: Manifest, ready: Iterable[Ready], changed: set[s
     return [ref.key for ref in refs]
 
 
-def _wait(act: Act, waited: Mapping[str, str]) -> None:
+def _right(act: Act, wizard: str, brought: Mapping[str, bytes]) -> frozenset[str]:
+    """The digests of a daemon that has read what lies there.
+
+    Certificates of before lie there for one deploy longer; daemons of before TLS don't see them.
+    """
+    places = Places(act.layout.root, unprivileged=act.layout.unprivileged)
+    left = {
+        kind: places.read(place, _MOST_BYTES)
+        for kind, place in keyfiles.tls_places(wizard).items()
+        if kind not in brought and places.look(place).kind == FILE
+    }
+    return frozenset((keyfiles.digest(brought), keyfiles.digest({**left, **brought})))
+
+
+def _wait(act: Act, waited: Mapping[str, frozenset[str]]) -> None:
     deadline = time.monotonic() + act.spec.limits["deploy_ready_seconds"]
     for name, right in waited.items():
         while True:
             answer = health.ask(act.layout.socket(name))
-            if answer.keys == right:
+            if answer.keys in right:
                 break
             if time.monotonic() > deadline:
                 said = "; ".join(answer.output) or answer.why or "it says nothing of it"

@@ -255,6 +255,8 @@ def _settings(fleet: str, source: WizardSource, root: str) -> dict[str, Any]:
             kind: {"exec": list(handler.exec)} if handler.exec else {"http": handler.http}
             for kind, handler in wizard.handlers.items()
         }
+    if wizard.tls:  # likewise
+        value["tls"] = True
     return value
 
 
@@ -304,6 +306,7 @@ def _inputs(source: WizardSource, entries: Sequence[Entry]) -> WizardInputs:
         runtime=runtime,
         secrets=source.secrets,
         runner=_runner(wizard, entries),
+        tls=wizard.tls,
     )
 
 

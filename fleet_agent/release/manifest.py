@@ -86,7 +86,7 @@ class WizardInputs(NamedTuple):
 
     ``input`` digests what the daemon is made of, ``runtime_input`` what the wizard's own process
     is made of; a process is restarted when its digest changes, and only then. ``hook`` is the port
-    of the deploy hook, 0 on a wizard that has none.
+    of the deploy hook, 0 on a wizard that has none. ``tls``: its listen address speaks TLS.
     """
 
     name: str
@@ -105,6 +105,7 @@ class WizardInputs(NamedTuple):
     runtime: RuntimeUnit | None
     secrets: tuple[SecretEntry, ...] = ()
     runner: RunnerUnits | None = None
+    tls: bool = False
 
 
 class Manifest(NamedTuple):
@@ -191,6 +192,8 @@ def _wizard_to_json(wizard: WizardInputs) -> dict[str, Any]:
         ]
     if wizard.runner is not None:  # likewise
         value["units"]["runner"] = wizard.runner._asdict()
+    if wizard.tls:
+        value["tls"] = True
     return value
 
 
@@ -260,6 +263,7 @@ def _wizard(name: str, data: object) -> WizardInputs:
         runtime=None if runtime is None else _runtime(_object(runtime, name)),
         secrets=tuple(_secret(_object(one, name)) for one in _list(item.get("secrets", []), name)),
         runner=None if runner is None else _runner(_object(runner, name)),
+        tls=item.get("tls", False) is True,
     )
 
 

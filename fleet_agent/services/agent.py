@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from fleet_agent.gateway import checks, health, routes
 from fleet_agent.gateway.clock import Clock
 from fleet_agent.gateway.serving import Serving
 from fleet_agent.gateway.soulseal import SoulSeal
+from fleet_agent.gateway.tlscheck import tls_check
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
@@ -26,6 +28,7 @@ from fleet_agent.services.bus import DATABASE, Bus
 from fleet_agent.services.listeners import Listening, open_listeners, shown
 from fleet_agent.services.notify import Notifier
 from fleet_agent.services.origin import Fleet, Origin
+from fleet_agent.services.secure import Tls
 from fleet_agent.services.settings import Settings
 from fleet_agent.services.signals import Signals
 from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 _WATCHDOG_SHARE: Final = 3
 # What the listeners and the HTTP core took at the start; a reload does not reach it.
 _FIXED: Final = (
-    "fleet", "role", "address", "port", "hook", "state_dir", "run_dir", "keys_dir", "deploy_socket",
+    "fleet", "role", "address", "port", "tls", "hook", "state_dir", "run_dir", "keys_dir",
+    "deploy_socket",
 )  # fmt: skip
 
 log = logging.getLogger("fleet_agent.services")
@@ -61,11 +65,12 @@ class Agent:
             window_seconds=settings.limits["signature_window_seconds"],
         )  # fmt: skip
         self._soul = _soul_of(origin, settings)
+        self._tls = Tls(settings)
         self._loop = Loop()
         os.makedirs(settings.state_dir, mode=0o700, exist_ok=True)
         self._bus = Bus(
             self._loop, self._serving, os.path.join(settings.state_dir, DATABASE),
-            settings.limits, failed=self._checkpoint_failed,
+            settings.limits, failed=self._checkpoint_failed, secure=self._tls.client,
         )  # fmt: skip
         most = descriptors.connections(settings.limits)
         self._server = Server(self._loop, settings.limits, most_connections=most)
@@ -82,7 +87,7 @@ class Agent:
         if self._notifier.watchdog_seconds is not None:
             self._keep_alive(self._notifier.watchdog_seconds / _WATCHDOG_SHARE)
         sockets = (*self._listening.gateway, *self._listening.hook)
-        log.info("%s: serving on %s", wizard, ", ".join(shown(sock) for sock in sockets))
+        log.info("%s: serving on %s", wizard, ", ".join(self._shown(sock) for sock in sockets))
         self._notifier.ready(f"serving {wizard}")
         self._server.serve_forever()
         signals.close()
@@ -102,7 +107,11 @@ class Agent:
                 self._server.add_listener(sock, SOCKET_HOOK, self._hook.router)
         router = routes.build(self._serving, self._bus.routes(), self._health(self._hook))
         for sock in listening.gateway:
-            self._server.add_listener(sock, SOCKET_GATEWAY, router)
+            secured = self._tls.server if self._tls.speaks(sock) else None
+            self._server.add_listener(sock, SOCKET_GATEWAY, router, secured)
+
+    def _shown(self, sock: socket.socket) -> str:
+        return shown(sock, tls=sock in self._listening.gateway and self._tls.speaks(sock))
 
     def _health(self, hook: HookPort | None) -> Callable[[Request], Response]:
         installed = self._origin.installed
@@ -115,6 +124,7 @@ class Agent:
             checks.trust_check(self._serving),
             checks.keys_check(self._serving),
             checks.reload_check(self._serving),
+            *([tls_check(self._tls, lambda: self._settings.limits)] if self._tls.on else []),
             checks.soul_check(lambda: self._soul),
         ]
         if hook is not None:
@@ -152,6 +162,7 @@ class Agent:
             log.error("%s: settings not taken, the old ones stay: %s", self._settings.wizard, error)
         else:
             self._serving.reload_failure = _for_the_next_start(self._settings, settings)
+            self._tls.reload()
             self._take(settings, fleet, soul, keyring)
             if self._hook is not None:
                 self._hook.reload()

@@ -11,7 +11,7 @@ from typing import Final
 
 from fleet_agent import signing
 from fleet_agent.bus.deadletters import Incoming, Outgoing, teller
-from fleet_agent.bus.delivery import Delivery
+from fleet_agent.bus.delivery import Delivery, Secure
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_turn
 from fleet_agent.bus.leases import Leases
@@ -64,6 +64,7 @@ class Bus:
         limits: Limits,
         *,
         failed: Callable[[Exception], None],
+        secure: Secure,
     ) -> None:
         self._loop = loop
         me, ids = serving.wizard, Ids()
@@ -77,7 +78,7 @@ class Bus:
         )
         self.delivery = Delivery(
             loop, self.turn, self.outbox, me=me, registry=lambda: serving.registry,
-            limits=limits, sign=signer(serving), clock=clock,
+            limits=limits, sign=signer(serving), clock=clock, secure=secure,
         )  # fmt: skip
         self._sending = Sending(
             me, lambda: serving.registry, self.inbox, self.outbox, self.delivery.rank, limits

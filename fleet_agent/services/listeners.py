@@ -52,13 +52,14 @@ def open_listeners(settings: Settings, environment: MutableMapping[str, str]) ->
     return Listening(tuple(gateway), tuple(hook), path)
 
 
-def shown(sock: socket.socket) -> str:
+def shown(sock: socket.socket, *, tls: bool = False) -> str:
     """Where a socket listens, as people write it."""
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return str(name)
     host, port = name[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _gateway(settings: Settings) -> tuple[list[socket.socket], str]:

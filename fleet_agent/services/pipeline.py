@@ -16,6 +16,7 @@ from typing import Any
 from fleet_agent.deploy import plan as plans
 from fleet_agent.deploy import prepare
 from fleet_agent.deploy.ansible import Ways
+from fleet_agent.deploy.authority import Authority
 from fleet_agent.deploy.entry import Kind
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
@@ -57,6 +58,9 @@ class Pipeline:
             if outcome.state is DeployState.VERIFIED:
                 KeyStore(plan.keys).placed(plan.key_epochs[0])
                 prepare.remember_pyz(plan, work.paths.state)
+                authority = Authority(work.paths.authority)
+                if authority.exists:
+                    authority.verified(plan.rotation)
             return outcome
         progress, cause = conductor.check(plan)
         diffs = {host: [dict(part) for part in diff] for host, diff in progress.diffs.items()}

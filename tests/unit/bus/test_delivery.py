@@ -12,8 +12,10 @@ import pytest
 
 from fleet_agent.bus.delivery import Delivery, Resolver
 from fleet_agent.bus.steady import Steady
-from fleet_agent.httpd.dial import read_url
+from fleet_agent.errors import FleetError
+from fleet_agent.httpd.dial import Url, read_url
 from fleet_agent.httpd.loop import Loop
+from fleet_agent.httpd.tls import Secured
 from fleet_agent.limits import Limits
 from fleet_agent.registry.parse import parse
 from tests.unit.bus.busparts import Boxes
@@ -30,6 +32,10 @@ wizards:
 )
 
 
+def no_tls(url: Url, ours: bool) -> Secured:
+    raise FleetError("the certificates of the fleet's CA can't be used")
+
+
 class World:
     """A delivery whose clocks are in our hands."""
 
@@ -43,7 +49,7 @@ class World:
         self.boxes = Boxes(folder, LIMITS, now=clock.now)
         self.delivery = Delivery(
             self.loop, self.boxes.turn, self.boxes.outbox, me="ezra", registry=lambda: FLEET,
-            limits=LIMITS, sign=lambda receiver, id_, body: (), clock=clock,
+            limits=LIMITS, sign=lambda receiver, id_, body: (), clock=clock, secure=no_tls,
         )  # fmt: skip
         self.loop.on_turn_end(self.boxes.turn.commit)
         self.delivery.start()
@@ -104,10 +110,10 @@ def test_a_receiver_that_is_away_is_trouble_until_nothing_waits_for_it(world: Wo
     assert world.delivery.troubled() == []
 
 
-def test_https_is_not_spoken_and_says_so(world: World) -> None:
+def test_without_anybody_to_believe_https_is_not_spoken_and_says_so(world: World) -> None:
     world.boxes.send("allegro")
     world.turn()
-    assert "https" in world.delivery.troubled()[0].trouble
+    assert "the fleet's CA can't be used" in world.delivery.troubled()[0].trouble
     assert world.states() == [0]
 
 

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fleet_agent import certificate
 from fleet_agent.bus.keyring import LOCAL_FILE, PAIRS_FILE, TOKENS_FILE, Keyring
 from fleet_agent.deploy import pairkeys
 from fleet_agent.node import keyfiles
 from fleet_agent.node.errors import SpecError
 from fleet_agent.release.manifest import Manifest
+from fleet_agent.wire import TLS_CA_FILE, TLS_PAIR_FILE
+from tests.authority import issued
 from tests.node_world import MASTER, World, parcel
 
 
@@ -39,7 +42,41 @@ def test_the_daemon_reads_what_the_node_writes_and_tells_the_same_digest(
     assert ring.epochs == (2, 1)
     assert ring.pair("bezalel")[0].key == pairkeys.pair_key(MASTER, "fleet", 2, "ezra", "bezalel")
     assert ring.local_token == "mine"
-    assert ring.digest == keyfiles.digest(pairs.data, tokens.data, b"mine\n")
+    held = {keyfiles.PAIRS: pairs.data, keyfiles.TOKENS: tokens.data, keyfiles.LOCAL: b"mine\n"}
+    assert ring.digest == keyfiles.digest(held)
+    (tmp_path / TLS_CA_FILE).write_bytes(b"ca")
+    held[keyfiles.AUTHORITIES] = b"ca"
+    assert Keyring.read(str(tmp_path), "ezra").digest == keyfiles.digest(held) != ring.digest
+    (tmp_path / TLS_PAIR_FILE).write_bytes(b"pair")
+    held[keyfiles.PAIR] = b"pair"
+    assert Keyring.read(str(tmp_path), "ezra").digest == keyfiles.digest(held)
+
+
+def test_certificates_come_for_who_speaks_tls_and_their_ca_for_everybody(wanted: Manifest) -> None:
+    speaking = wanted._replace(wizards=(wanted.wizards[0]._replace(tls=True),))
+    value = parcel()
+    value["wizards"]["ezra"]["tls"] = {"authorities": issued().authorities}
+    silent = keyfiles.of_parcel(json.dumps(value).encode(), wanted)
+    assert [(one.kind, one.mode) for one in silent][3:] == [(keyfiles.AUTHORITIES, 0o644)]
+    with pytest.raises(SpecError, match="brings no certificate for ezra"):
+        keyfiles.of_parcel(json.dumps(value).encode(), speaking)
+    value["wizards"]["ezra"]["tls"]["pair"] = issued().pair
+    found = keyfiles.of_parcel(json.dumps(value).encode(), speaking)
+    assert [(one.kind, one.mode, one.user) for one in found][3:] == [
+        (keyfiles.AUTHORITIES, 0o644, "fa-ezra"), (keyfiles.PAIR, 0o600, "fa-ezra"),
+    ]  # fmt: skip
+    assert "PRIVATE" not in repr(found)
+
+
+def test_a_change_of_certificates_is_told_by_fingerprints(wanted: Manifest) -> None:
+    old, new = issued().pair.encode(), issued(of="two").pair.encode()
+    text = keyfiles.certificate_difference(old, new)
+    assert text == (
+        f"-certificate {certificate.read(old.decode()).fingerprint}\n"
+        f"+certificate {certificate.read(new.decode()).fingerprint}\n"
+    )
+    assert keyfiles.certificate_difference(new, new) == "mode or owner\n"
+    assert keyfiles.certificate_difference(b"nothing", new).startswith("+certificate ")
 
 
 def test_what_changes_is_shown_by_ids(wanted: Manifest) -> None:
