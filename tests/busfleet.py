@@ -30,6 +30,7 @@ class BusFleet:
         limits: Mapping[str, float] = QUICK,
         capabilities: Mapping[str, Sequence[str]] | None = None,
         subscriptions: Mapping[str, Sequence[str]] | None = None,
+        tls: bool = False,
     ) -> None:
         self.folder = folder
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -45,17 +46,18 @@ class BusFleet:
             for number, (name, port) in enumerate(self.ports.items())
         }
         # JSON is YAML.
-        (folder / "fleet.yaml").write_text(json.dumps({"wizards": wizards}))
+        (folder / "fleet.yaml").write_text(json.dumps({"wizards": wizards, "tls": tls}))
         for name in names:
-            self.configure(name, limits)
+            self.configure(name, limits, tls=tls)
 
-    def configure(self, name: str, limits: Mapping[str, float]) -> None:
+    def configure(self, name: str, limits: Mapping[str, float], *, tls: bool = False) -> None:
         """Write the settings of one wizard; they count from its next start or reload."""
         settings = {
             "wizard": name,
             "listen": {"address": "127.0.0.1", "port": self.ports[name]},
             "registry": "fleet.yaml",
             "unsigned": "allow",
+            "tls": tls,
             "state_dir": str(self.folder / name),
             "run_dir": str(self.folder / name / "run"),
             "keys_dir": str(self.folder / name / "keys"),

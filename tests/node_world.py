@@ -94,10 +94,12 @@ class World:
         more: str = "",
         entry: str = "",
         secrets: tuple[SecretEntry, ...] = (),
+        tls: bool = False,
     ) -> Built:
         """A release; ``more`` becomes a line of code, ``entry`` one of the wizard's entry."""
         registry = parse(
             f"""
+tls: {"true" if tls else "false"}
 wizards:
   {WIZARD}:
     host: 127.0.0.1
@@ -198,6 +200,7 @@ def parcel(
     epochs: tuple[int, ...] = (1,),
     tokens: tuple[Mapping[str, str], ...] = (),
     secrets: Mapping[str, bytes] | None = None,
+    tls: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What phase keys brings: this wizard's pair with bezalel, and what else is said."""
     pairs = pairkeys.pairs_of(MASTER, "fleet", epochs, WIZARD, [WIZARD, "bezalel"])
@@ -206,6 +209,8 @@ def parcel(
         for place, content in (secrets or {}).items()
     ]
     mine = {"pairs": pairkeys.as_text(pairs), "tokens": list(tokens), "secrets": brought}
+    if tls is not None:
+        mine["tls"] = dict(tls)
     return {"v": 1, "epochs": list(epochs), "wizards": {WIZARD: mine}}
 
 

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fleet_agent.deploy import nodebuild
+from fleet_agent.deploy import nodebuild, tlsnames
 from fleet_agent.deploy import pin as pins
-from fleet_agent.deploy import tlsnames
 from fleet_agent.deploy.authority import Authority, Days
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths

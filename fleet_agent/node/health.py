@@ -53,13 +53,14 @@ def ask(path: str, seconds: float = ASK_SECONDS) -> Answer:
             line.settimeout(seconds)
             line.connect(path)
             line.sendall(request.encode())
-            data = _all(line, time.monotonic() + seconds)
+            data = whole(line, time.monotonic() + seconds)
     except OSError as error:
         return Answer(why=f"no answer on {path}: {error.strerror or error}")
     return read(data)
 
 
-def _all(line: socket.socket, deadline: float) -> bytes:
+def whole(line: socket.socket, deadline: float) -> bytes:
+    """All that comes until the end, before the monotonic ``deadline``. Raises OSError."""
     parts, size = [], 0
     while size < _MOST_BYTES:
         left = deadline - time.monotonic()

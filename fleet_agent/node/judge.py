@@ -6,7 +6,7 @@ By content, not by a port being open. A unit that is known to have failed ends t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from fleet_agent.errors import NodeError
@@ -34,10 +34,11 @@ class Expected(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One look: units, and the daemons' answers by wizard."""
+    """One look: units, the daemons' answers by wizard, and why peers don't get on with one."""
 
     states: Mapping[Ref, State]
     answers: Mapping[str, Answer]
+    tls: Mapping[str, str]
 
 
 def expected(manifest: Manifest) -> Expected:
@@ -93,7 +94,17 @@ def look(act: Act, want: Expected) -> Seen:
         for wish in want.units
         if wish.kind == DAEMON
     }
-    return Seen(states, answers)
+    # On the way back no more is asked of a daemon than how it was before.
+    speaking = () if want.manifest is None or want.before is not None else want.manifest.wizards
+    return Seen(states, answers, _over_tls(act, [one for one in speaking if one.tls]))
+
+
+def _over_tls(act: Act, speaking: Sequence[WizardInputs]) -> Mapping[str, str]:
+    if not speaking:
+        return {}
+    from fleet_agent.node import tlslook  # ssl, where somebody speaks it
+
+    return {wizard.name: tlslook.why_not(act.layout, wizard) for wizard in speaking}
 
 
 def _is_final(want: Expected, seen: Seen) -> bool:
@@ -113,7 +124,7 @@ def _judge(act: Act, want: Expected, seen: Seen, began: float) -> None:
         return
     by_name = {wizard.name: wizard for wizard in want.manifest.wizards}
     for name, answer in seen.answers.items():
-        why = _wrong(answer, by_name[name], want.manifest.id, want.before)
+        why = _wrong(answer, by_name[name], want.manifest.id, want.before) or seen.tls.get(name)
         if why:
             ref = Ref(by_name[name].daemon)
             raise UnitError(
