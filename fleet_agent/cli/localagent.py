@@ -9,6 +9,7 @@ from typing import Any
 
 from fleet_agent.client import SOCKET_VARIABLE, Client
 from fleet_agent.errors import ConfigError
+from fleet_agent.httpd.believe import CA_VARIABLE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     way.add_argument(
         "--url", metavar="URL", help="a daemon elsewhere, for example http://192.0.2.10:8646"
     )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help=f"whom to believe at an https URL (default: {CA_VARIABLE}, else the fleet's CA on a "
+        "node of it; `fleet-agent tls ca` prints it)",
+    )
     parser.add_argument("--token-file", metavar="FILE", help="a file with a bearer token")
     parser.add_argument("--as", dest="wizard", metavar="NAME", help="say this name as the sender")
 
@@ -30,14 +37,21 @@ def client(args: argparse.Namespace, patience: float = 10.0) -> Client:
     """The client that the options ask for."""
     token = None
     if args.token_file:
-        try:
-            with open(args.token_file, encoding="utf-8") as file:
-                token = file.read().strip()
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", where=args.token_file) from error
+        token = read_text(args.token_file).strip()
     return Client(
-        socket=args.socket, url=args.url, token=token, wizard=args.wizard, patience=patience
-    )
+        socket=args.socket, url=args.url, token=token, wizard=args.wizard, patience=patience,
+        ca=args.ca,
+    )  # fmt: skip
+
+
+def read_text(path: str) -> str:
+    """The text in a file that a person named. Raises ConfigError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "no text"
+        raise ConfigError(f"cannot be read: {why}", where=path) from error
 
 
 def payload(text: str) -> Any:

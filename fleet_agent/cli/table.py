@@ -57,6 +57,7 @@ TABLE: Final = _commands(
         ("deploys", "deploys", "list, show or follow deploys"),
         ("deploys", "rollback", "return the fleet to the previous verified release"),
         ("deploys", "keys", "show or rotate the keys with which wizards sign"),
+        ("deploys", "tls", "the fleet's CA and certificates: print, show, rotate"),
         ("deploys", "token", "bearer tokens for people and scripts: create, list, revoke"),
         ("services", "serve", "run a wizard's daemon (systemd does)"),
         ("services", "exec-runner", "run a wizard's handlers for its daemon (systemd does)"),

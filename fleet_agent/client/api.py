@@ -36,7 +36,8 @@ class Client:
     one below /run/fleet-agent. Instead of it, ``url`` (``http://127.0.0.1:8646``) with the
     ``token`` of the agent, or of a person elsewhere. ``wizard`` is whose name is said; the daemon
     is asked where it is not given. ``patience`` is for how many seconds a daemon that is away or
-    full is tried again.
+    full is tried again. ``ca`` is a file with the CA to believe at an https URL: by default what
+    FLEET_AGENT_CA names, else the fleet's CA where this is one of its nodes.
 
     All methods raise RequestError for what was refused, NoAnswer or TryAgain when patience is over.
     """
@@ -49,8 +50,9 @@ class Client:
         token: str | None = None,
         wizard: str | None = None,
         patience: float = 10.0,
+        ca: str | None = None,
     ) -> None:
-        self._calls = Calls(socket=socket, url=url, token=token, patience=patience)
+        self._calls = Calls(socket=socket, url=url, token=token, patience=patience, ca=ca)
         self._json = self._calls.json
         self._wizard = wizard
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fleet_agent.errors import ConfigError, FleetError, RequestError, TryAgain
+from fleet_agent.httpd.believe import usual
 from fleet_agent.httpd.client import ClientResponse, NoAnswer, request
 from fleet_agent.wire import MEDIA_JSON, ROUTE_HEALTH
 
@@ -27,7 +28,13 @@ class Calls:
     """The way to one daemon; see ``Client`` for what the arguments are."""
 
     def __init__(
-        self, *, socket: str | None, url: str | None, token: str | None, patience: float
+        self,
+        *,
+        socket: str | None,
+        url: str | None,
+        token: str | None,
+        patience: float,
+        ca: str | None,
     ) -> None:
         if socket is not None and url is not None:
             raise ConfigError("a socket or a URL, not both")
@@ -35,6 +42,7 @@ class Calls:
         self._url = (url or "http://agent").rstrip("/")
         self._token = token
         self._patience = patience
+        self._tls = usual(ca) if self._url.startswith("https:") else None
 
     def json(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
         """One exchange whose answer is a JSON object."""
@@ -55,7 +63,7 @@ class Calls:
             try:
                 answer = request(
                     method, self._url + path, max(left, 1.0) + WAIT_SECONDS, body=body,
-                    headers=headers, unix_path=self._socket, body_limit=_MOST_BYTES,
+                    headers=headers, unix_path=self._socket, body_limit=_MOST_BYTES, tls=self._tls,
                 )  # fmt: skip
             except NoAnswer:
                 if left <= pause:

@@ -120,12 +120,25 @@ class Authority:
             raise KeyStoreError(str(error), where=self._files.path(_STATE)) from error
 
     def authorities(self) -> tuple[tuple[int, str], ...]:
-        """Number and certificate (PEM) of each CA to believe, the newest first."""
-        return tuple((number, self._authority(number)) for number in self.rotation().valid)
+        """Number and certificate (PEM) of each CA to believe, the newest first.
+
+        One that a rotation has just asked for is made by the next deploy.
+        """
+        rotation = self.rotation()
+        return tuple(
+            (number, self._authority(number))
+            for number in rotation.valid
+            if number <= rotation.trusted or self._has(number)
+        )
 
     def bundle(self) -> str:
         """All certificates to believe, as one PEM text."""
         return "".join(pem for _, pem in self.authorities())
+
+    def wizards(self) -> tuple[str, ...]:
+        """Who has a certificate, by name."""
+        names = sorted(os.listdir(self._wizards.directory))
+        return tuple(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
     def credentials(self, wizard: str) -> Credentials | None:
         """Key and certificate of ``wizard``; None where it has none. Raises KeyStoreError."""

@@ -18,6 +18,7 @@ from fleet_agent.httpd import client
 from fleet_agent.httpd.dial import NoAnswer
 from fleet_agent.observe import healthbody
 from fleet_agent.observe.sight import HTTP, SSH, FleetSnapshot, HealthSight, SshSight, WizardSight
+from fleet_agent.observe.trust import Authorities, Trust, nobody, on_loopback
 from fleet_agent.registry.schema import Registry, Wizard
 from fleet_agent.wire import Health
 
@@ -31,10 +32,13 @@ _SAID_BYTES: Final = 64 * 1024
 _AT_ONCE: Final = 64
 _STARTING_SECONDS: Final = 1.0
 _SSH_FAILED: Final = 255
-# Asks the daemon's loopback socket on the node itself; prints the status, then the body.
+# Asks the daemon's loopback socket on the node itself; prints the status, then the body. Where
+# loopback is what it listens on, that speaks TLS: whose machine it is, ssh knows.
 _ASK: Final = """\
-import http.client,sys
-c=http.client.HTTPConnection("127.0.0.1",int(sys.argv[1]),timeout=float(sys.argv[2]))
+import http.client,ssl,sys
+a,n,t=("127.0.0.1",int(sys.argv[1])),float(sys.argv[2]),sys.argv[4]
+c=http.client.HTTPSConnection(*a,timeout=n,context=ssl._create_unverified_context()) if t=="tls" \
+else http.client.HTTPConnection(*a,timeout=n)
 try:
     c.request("GET","/health")
     r=c.getresponse()
@@ -50,21 +54,24 @@ def look(
     limits: Mapping[str, float],
     *,
     now: Callable[[], float] = time.time,
+    authorities: Authorities = nobody,
 ) -> FleetSnapshot:
     """The state of every wizard of ``registry``; ``limits`` has ``status_seconds``.
 
-    Never raises for what it finds: what can't be reached is told as such.
+    ``authorities`` is asked for the fleet's CA where a wizard speaks TLS. Never raises for what it
+    finds: what can't be reached is told as such.
     """
     seconds = limits["status_seconds"]
     began = now()
     nodes = registry.nodes
     most = max(1, min(_AT_ONCE, len(nodes) + len(registry.wizards)))
+    trust = Trust.of(registry, authorities)
     with ThreadPoolExecutor(most) as pool:
         reached = {
             host: pool.submit(ask_ssh, ssh(wizards[0]), seconds) for host, wizards in nodes.items()
         }
         direct = {
-            wizard.name: pool.submit(ask_http, wizard, registry.fleet, seconds)
+            wizard.name: pool.submit(ask_http, wizard, registry.fleet, seconds, trust)
             for wizard in registry.wizards
         }
         ways = {host: future.result() for host, future in reached.items()}
@@ -117,10 +124,16 @@ def ask_ssh(argv: Sequence[str], seconds: float) -> SshSight:
     return SshSight(False, why, took)
 
 
-def ask_http(wizard: Wizard, fleet: str, seconds: float) -> HealthSight:
-    """Health by its endpoint, from here. ``via`` is empty where nothing could be reached."""
+def ask_http(wizard: Wizard, fleet: str, seconds: float, trust: Trust) -> HealthSight:
+    """Health by its endpoint, from here. ``via`` is empty where nothing could be reached.
+
+    A certificate that is not believed, or plain HTTP in TLS's place, was reached and is a failure.
+    """
+    if wizard.tls and trust.context is None:
+        return HealthSight(Health.FAIL, f"{wizard.health_endpoint} was not asked: {trust.why}")
+    context = trust.context if wizard.tls else None
     try:
-        answer = client.get(wizard.health_endpoint, seconds, body_limit=BODY_BYTES)
+        answer = client.get(wizard.health_endpoint, seconds, body_limit=BODY_BYTES, tls=context)
     except NoAnswer as error:
         return HealthSight(Health.FAIL, f"no answer from {wizard.health_endpoint}: {error.what}")
     except FleetError as error:
@@ -131,7 +144,9 @@ def ask_http(wizard: Wizard, fleet: str, seconds: float) -> HealthSight:
 def ask_over_ssh(wizard: Wizard, fleet: str, argv: Sequence[str], seconds: float) -> HealthSight:
     """Health by the daemon's loopback socket on its own node, asked through ssh."""
     port = wizard.listen.port
-    remote = ["python3", "-I", "-S", "-c", _ASK, str(port), f"{seconds:g}", str(BODY_BYTES)]
+    way = "tls" if wizard.tls and on_loopback(wizard.listen.address) else "plain"
+    numbers = [str(port), f"{seconds:g}", str(BODY_BYTES)]
+    remote = ["python3", "-I", "-S", "-c", _ASK, *numbers, way]
     try:
         done = proc.run(
             [*argv, shlex.join(remote)],

@@ -18,6 +18,7 @@ from typing import Final
 
 from fleet_agent.deploy import history
 from fleet_agent.deploy import rules as deploy_rules
+from fleet_agent.deploy.authority import Authority
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.queue import Queue, open_queue
@@ -30,6 +31,7 @@ from fleet_agent.services.changes import Changes
 from fleet_agent.services.deploy_keys import KeyWords
 from fleet_agent.services.deploy_rights import Rights
 from fleet_agent.services.deploy_socket import SocketServer, listen
+from fleet_agent.services.deploy_tls import TlsWords
 from fleet_agent.services.deploy_words import Asked, Words
 from fleet_agent.services.deploy_work import Worker
 from fleet_agent.store.errors import StoreBroken
@@ -66,6 +68,8 @@ class DeployService:
         limits = self._limits()
         queue = open_queue(self.paths.database, limits.whole("deploy_keep_deliveries"))
         source = Source(self.paths)
+        keys = KeyWords(self._keys(), queue, self.changes)
+        tls = TlsWords(Authority(self.paths.authority), keys.place)
         words = Words(
             self.paths,
             queue,
@@ -74,7 +78,7 @@ class DeployService:
             self.read_rules,
             threading.Semaphore(limits.whole("deploy_socket_clients") // 2),
             self.more,
-            KeyWords(self._keys(), queue, self.changes).answers(),
+            {**keys.answers(), **tls.answers()},
         )
         server = SocketServer(
             listening or listen(self.paths.socket),

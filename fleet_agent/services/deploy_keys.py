@@ -61,7 +61,7 @@ class KeyWords:
             )
         epochs = self.store.rotate(time.time(), caller.name)
         _log.info("fleet-deploy: %s began epoch %d of keys", caller.name, epochs.current)
-        return {"epochs": asdict(epochs), "deploy": self._place(caller)}
+        return {"epochs": asdict(epochs), "deploy": self.place(caller)}
 
     def tokens(self, caller: Caller, line: Line) -> Mapping[str, Any]:
         """All tokens: ids, principals, wizards; never the tokens."""
@@ -78,19 +78,19 @@ class KeyWords:
             raise RequestError("is no list of wizards' names", where="wizards", mend=_NAME_WORDS)
         entry, token = self.store.create_token(principal, wizards, time.time(), caller.name)
         _log.info("fleet-deploy: %s made token %s of %s", caller.name, entry.id, principal)
-        return {"token": token, "entry": entry.shown(), "deploy": self._place(caller)}
+        return {"token": token, "entry": entry.shown(), "deploy": self.place(caller)}
 
     def revoke_token(self, caller: Caller, line: Line) -> Mapping[str, Any]:
         """Forget the token ``id``; it is refused once the deploy that this queues is through."""
         gone = self.store.revoke_token(str(line.get("id") or ""))
         _log.info("fleet-deploy: %s revoked token %s of %s", caller.name, gone.id, gone.principal)
-        return {"entry": gone.shown(), "deploy": self._place(caller)}
+        return {"entry": gone.shown(), "deploy": self.place(caller)}
 
     def _what_runs(self) -> FleetNow | None:
         with self.queue.reading() as db:
             return history.fleet_now(db)
 
-    def _place(self, caller: Caller) -> Mapping[str, Any] | None:
+    def place(self, caller: Caller) -> Mapping[str, Any] | None:
         """Queue a deploy of what the fleet runs; None before the first one, which places them."""
         now = self._what_runs()
         if now is None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from fleet_agent.deploy.authority import Authority
 from fleet_agent.deploy.paths import DeployPaths
 from fleet_agent.deploy.plan import DEPLOY_USER
 from fleet_agent.deploy.prepare import read_layouts
@@ -52,7 +53,8 @@ class StatusWord:
         def ways(wizard: Wizard) -> Sequence[str]:
             return () if wizard.host in folders else ssh_argv(self._paths, wizard, seconds)
 
-        return snapshot.look(registry, ways, limits)
+        authority = Authority(self._paths.authority)
+        return snapshot.look(registry, ways, limits, authorities=authority.bundle)
 
     def _registry(self) -> Registry:
         path = os.path.join(self._paths.current, "registry.json")

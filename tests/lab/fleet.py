@@ -293,13 +293,23 @@ class Fleet:
 
     def health(self, wizard: str) -> dict[str, Any]:
         """A wizard's health as the operator's side sees it over the network."""
+        ask = ["curl", "-gsS", "--max-time", "5", *self.believing(), f"{self.url(wizard)}/health"]
+        answer: dict[str, Any] = json.loads(self.lab.operator(ask).stdout)
+        return answer
+
+    def url(self, wizard: str) -> str:
+        """Where a wizard's gateway answers, as the registry that was verified last says."""
         entry = self.checkout.registry["wizards"][wizard]
         host, port = entry["host"], (entry.get("listen") or {}).get("port", 8646)
-        url = f"http://[{host}]:{port}/health" if ":" in host else f"http://{host}:{port}/health"
-        answer: dict[str, Any] = json.loads(
-            self.lab.operator(["curl", "-gsS", "--max-time", "5", url]).stdout
-        )
-        return answer
+        scheme = "https" if self.checkout.registry.get("tls") else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    def believing(self) -> list[str]:
+        """What curl needs to believe the fleet, where it speaks TLS."""
+        if not self.checkout.registry.get("tls"):
+            return []
+        place = "etc/fleet-agent/ezra/keys/tls-ca.pem"
+        return ["--cacert", str(self.nodes["ezra"].root / place)]
 
     def agent_says(self, wizard: str) -> dict[str, Any]:
         """What the running stand-in of a wizard said that it had read."""

@@ -8,13 +8,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from fleet_agent.cli import access, fleettable
+from fleet_agent.cli import access, fleettable, localagent
 from fleet_agent.cli.output import Output
 from fleet_agent.deploy import protocol
 from fleet_agent.deploy.client import Client, socket_path
 from fleet_agent.errors import CouldNotLook, FleetError
 from fleet_agent.limits import Limits
-from fleet_agent.observe import sight, snapshot
+from fleet_agent.observe import sight, snapshot, trust
 from fleet_agent.observe.sight import FleetSnapshot
 from fleet_agent.registry import parse
 from fleet_agent.setup.fleetops import REGISTRY
@@ -34,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="look from here at this fleet.yaml (default: ask fleet-deploy on the orchestrator; "
         "elsewhere, ./fleet.yaml)",
+    )
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="the fleet's CA, where wizards speak TLS (default: read from the orchestrator's "
+        "node; `fleet-agent tls ca` prints it)",
     )
     access.add_options(parser, "as ssh's configuration says")
     parser.epilog = "exit code: 0 all well, 10 something is not, 11 could not look"
@@ -103,4 +109,13 @@ def from_here(args: argparse.Namespace, file: Path) -> FleetSnapshot:
         for machine in machines(registry, way)
         for name in machine.wizards
     }
-    return snapshot.look(registry, lambda wizard: argv[wizard.name], limits)
+    first = registry.orchestrator
+
+    def authorities() -> str:
+        if args.ca:
+            return localagent.read_text(args.ca)
+        return trust.from_node(argv[first.name], first, 2 * limits["status_seconds"])
+
+    return snapshot.look(
+        registry, lambda wizard: argv[wizard.name], limits, authorities=authorities
+    )

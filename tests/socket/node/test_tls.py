@@ -1,4 +1,4 @@
-"""TLS turned on and off by deploys of one node in a folder, real daemon and certificates included."""
+"""TLS turned on and off by deploys of one node in a folder, with a real daemon."""
 
 from __future__ import annotations
 
