@@ -124,8 +124,13 @@ def test_another_ca_comes_in_three_steps_that_lose_nothing_and_restart_nobody(
 
 def test_a_failed_deploy_that_turns_tls_off_brings_it_back(fleet: Fleet) -> None:
     before = fleet.looks()
+
+    def edit(registry: Registry) -> None:
+        turned(False)(registry)
+        registry["deploy"]["settle_seconds"] = 4
+
     with messages(fleet):
-        record = fleet.push(wheels.daemon_that_dies_after(2), turned(False))
+        record = fleet.push(wheels.daemon_that_dies_after(2), edit)
         is_back(fleet, before, record)
     assert all(curl(fleet, wizard, *fleet.believing()) == (0, "200") for wizard in fleet.nodes)
 
