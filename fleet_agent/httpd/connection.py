@@ -80,6 +80,9 @@ class Connection:
     def _readable(self) -> None:
         if self._postponed:
             return  # what is here comes first; epoll will say again that there is more
+        secured = self._secured
+        if secured is not None and not secured.open and not self._shared.may_shake_hands():
+            return
         try:
             data = self._socket.recv(_RECEIVE_BYTES)
         except BlockingIOError:
@@ -94,9 +97,9 @@ class Connection:
             return
         if not data:
             self._peer_left()
-        elif self._secured is None:
+        elif secured is None:
             self._reader.feed(data)
-        elif not self._unsealed(self._secured, data):
+        elif not self._unsealed(secured, data):
             return
         self.advance()
 
@@ -337,14 +340,9 @@ class Connection:
 
     def check(self, now: float) -> None:
         """End the connection if one of its deadlines is over."""
-        times = Times(
-            self._stage,
-            self._stage_since,
-            self._outgoing.since,
-            self._slots[0].asked_at if self._slots else None,
-            self._served,
-            self._ended_since,
-        )
+        asked_at = self._slots[0].asked_at if self._slots else None
+        times = Times(self._stage, self._stage_since, self._outgoing.since, asked_at, self._served,
+                      self._ended_since)  # fmt: skip
         verdict = overdue(times, self._shared.deadlines, now)
         if verdict is None:
             return

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fleet_agent.httpd.connection import Connection
 
 _SELDOM_SECONDS: Final = 10.0
+# A handshake is half a millisecond of arithmetic; a burst of them must not hold everybody up.
+_TURN_HANDSHAKES: Final = 32
 
 
 class Counts:
@@ -43,7 +45,8 @@ class Counts:
 class Shared:
     """One server's common part. Belongs to the loop's thread."""
 
-    __slots__ = ("_turn_requests", "connections", "counts", "deadlines", "draining", "loop",
+    __slots__ = ("_turn_requests", "connections", "counts", "deadlines", "draining",
+                 "handshakes_left", "loop",
                  "most_held", "most_pipelined", "most_unsent", "postponed", "settled", "sizes",
                  "turn_left", "unsecured_said", "writer")  # fmt: skip
 
@@ -63,6 +66,12 @@ class Shared:
         self.writer = Writer()
         self.counts = Counts()
         self.unsecured_said = -_SELDOM_SECONDS
+        self.handshakes_left = _TURN_HANDSHAKES  # that may still go on in this turn
+
+    def may_shake_hands(self) -> bool:
+        """Whether one more handshake may go on in this turn; else epoll tells of it again."""
+        self.handshakes_left -= 1
+        return self.handshakes_left >= 0
 
     def say_unsecured(self, peer: Peer, why: str) -> None:
         """Count a connection without TLS, and say so seldom enough for strangers to fill no log."""
@@ -73,7 +82,8 @@ class Shared:
                           who(peer), why, self.counts.unsecured)  # fmt: skip
 
     def new_turn(self) -> None:
-        """Fill the turn's budget again."""
+        """Fill the turn's budgets again."""
+        self.handshakes_left = _TURN_HANDSHAKES
         self.turn_left = self._turn_requests
 
     def go_on(self) -> None:

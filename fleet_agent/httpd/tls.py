@@ -16,7 +16,8 @@ from fleet_agent.httpd.handshake import explain
 _HANDSHAKE: Final = 0x16
 # Record header and alert "fatal, internal error" (RFC 8446 section 6): needs no engine to say.
 _NOT_NOW: Final = bytes((0x15, 3, 3, 0, 2, 2, 80))
-_PLAIN_BYTES: Final = 256 * 1024
+# What an engine is given and asked for at once: its buffers never shrink, and connections are kept.
+_PIECE_BYTES: Final = 16 * 1024
 # For TLS 1.2; those of 1.3 are all good. Forward secrecy and authenticated encryption only.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -93,33 +94,30 @@ class Secured:
             # Only now: those who connect and say nothing cost nothing.
             engine = engine.wrap_bio(self._in, self._out, server_side=True)
             self._engine = engine
-        if data:
-            self._in.write(data)
+        parts: list[bytes] = []
+        at = 0
+        while True:
+            self._in.write(data[at : at + _PIECE_BYTES] if len(data) > _PIECE_BYTES else data)
+            at += _PIECE_BYTES
+            self._take(engine, parts)
+            if at >= len(data) or self.broken or self.ended:
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take(self, engine: ssl.SSLObject, parts: list[bytes]) -> None:
+        """All that is there. What is left inside would not be seen: the socket has it no more."""
         try:
             if not self.open:
                 engine.do_handshake()
                 self.open = True
-            return self._plain_bytes(engine)
-        except ssl.SSLWantReadError:
-            return b""
-        except ssl.SSLError as error:
-            self.broken = explain(error)
-            return b""
-
-    def _plain_bytes(self, engine: ssl.SSLObject) -> bytes:
-        """All that is there. What is left inside would not be seen: the socket has it no more."""
-        parts = []
-        try:
-            while part := engine.read(_PLAIN_BYTES):
+            while part := engine.read(_PIECE_BYTES):
                 parts.append(part)
             self.ended = True
         except ssl.SSLWantReadError:
-            pass  # all of it
+            return  # all of it
         except ssl.SSLZeroReturnError:
             self.ended = True
         except ssl.SSLError as error:
             self.broken = explain(error)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def replies(self) -> bytes:
         """What TLS itself has to say: handshake, key updates, alerts."""
@@ -128,13 +126,15 @@ class Secured:
     def seal(self, data: bytes) -> bytes:
         """The bytes for the wire that carry ``data``, behind whatever ``replies`` would give."""
         engine = cast("ssl.SSLObject", self._engine)  # an open one has it
+        if len(data) <= _PIECE_BYTES:
+            engine.write(data)
+            return self._out.read()
+        parts = []
         view = memoryview(data)
-        try:
-            while view:
-                view = view[engine.write(view) :]
-        except ssl.SSLError as error:
-            self.broken = explain(error)
-        return self._out.read()
+        while view:
+            view = view[engine.write(view[:_PIECE_BYTES]) :]
+            parts.append(self._out.read())
+        return b"".join(parts)
 
     def goodbye(self) -> bytes:
         """The last bytes to send: that nothing more will come (close_notify)."""

@@ -18,8 +18,9 @@ from fleet_agent.httpd import client
 from fleet_agent.httpd.dial import NoAnswer
 from fleet_agent.observe import healthbody
 from fleet_agent.observe.sight import HTTP, SSH, FleetSnapshot, HealthSight, SshSight, WizardSight
-from fleet_agent.observe.trust import Authorities, Trust, nobody, on_loopback
+from fleet_agent.observe.trust import Authorities, Trust, nobody
 from fleet_agent.registry.schema import Registry, Wizard
+from fleet_agent.release import unitfile
 from fleet_agent.wire import Health
 
 # The ssh command line up to and with the host, for the node of a wizard; with BatchMode=yes.
@@ -144,7 +145,8 @@ def ask_http(wizard: Wizard, fleet: str, seconds: float, trust: Trust) -> Health
 def ask_over_ssh(wizard: Wizard, fleet: str, argv: Sequence[str], seconds: float) -> HealthSight:
     """Health by the daemon's loopback socket on its own node, asked through ssh."""
     port = wizard.listen.port
-    way = "tls" if wizard.tls and on_loopback(wizard.listen.address) else "plain"
+    at_once = unitfile.listens_on_loopback(wizard.listen.address)
+    way = "tls" if wizard.tls and at_once else "plain"
     numbers = [str(port), f"{seconds:g}", str(BODY_BYTES)]
     remote = ["python3", "-I", "-S", "-c", _ASK, *numbers, way]
     try:

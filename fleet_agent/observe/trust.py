@@ -5,7 +5,6 @@ Where the CA's certificate comes from is the caller's matter: a file, or over ss
 
 from __future__ import annotations
 
-import ipaddress
 import shlex
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -58,9 +57,3 @@ def from_node(argv: Sequence[str], wizard: Wizard, seconds: float) -> str:
         return proc.run(command, timeout_seconds=seconds, most_bytes=_MOST_BYTES).text + "\n"
     except FleetError as error:
         raise CouldNotLook(error.what, where=f"{wizard.host}: {path}") from error
-
-
-def on_loopback(address: str) -> bool:
-    """Whether a gateway at ``address`` has no other socket for loopback: TLS is there, too."""
-    literal = ipaddress.ip_address(address.partition("%")[0])
-    return literal.is_loopback or literal.is_unspecified

@@ -76,7 +76,7 @@ class Tls:
         if not self.on or listening.family == socket.AF_UNIX:
             return False
         bound = str(listening.getsockname()[0])
-        return self._address.startswith(_LOOPBACK) or not bound.startswith(_LOOPBACK)
+        return bound == self._address or not bound.startswith(_LOOPBACK)
 
     def server(self) -> Secured:
         """The end of a connection that was just accepted."""

@@ -127,12 +127,3 @@ def test_on_a_node_its_own_fleet_is_believed(tmp_path: Path) -> None:
         line.request("GET", "/health")
         assert line.getresponse().status == 200
         line.close()
-
-
-@pytest.mark.parametrize(
-    ("address", "there"),
-    [("192.0.2.1", False), ("127.0.0.1", True), ("0.0.0.0", True), ("::", True), ("::1", True),
-     ("fe80::1%eth0", False)],
-)  # fmt: skip
-def test_loopback_speaks_tls_only_where_it_is_the_listen_address(address: str, there: bool) -> None:
-    assert trust.on_loopback(address) is there

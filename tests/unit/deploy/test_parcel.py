@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from fleet_agent.deploy import nodebuild, pairkeys, parcel
+from fleet_agent.deploy import nodebuild, pairkeys, parcel, tlsnames
 from fleet_agent.deploy import plan as plans
+from fleet_agent.deploy.authority import Authority, Days
 from fleet_agent.deploy.keystore import KeyStore
 from fleet_agent.deploy.plan import Plan
 from fleet_agent.errors import ConfigError
@@ -80,6 +82,32 @@ def test_a_node_gets_the_pairs_of_its_own_wizards_only(plan: Plan) -> None:
     assert [(one["epoch"], b64decode(one["key"])) for one in pairs["ezra"]] == [
         (epoch, pairkeys.pair_key(master, "timmy", epoch, "ezra", "bezalel")) for epoch in (2, 1)
     ]
+
+
+def test_without_tls_no_certificate_is_brought(plan: Plan) -> None:
+    assert "tls" not in brought(plan, "192.0.2.11")["wizards"]["bezalel"]
+
+
+def test_certificates_go_to_those_who_speak_tls_and_the_ca_to_all(plan: Plan) -> None:
+    text = REGISTRY.replace("host: 192.0.2.12", "host: 192.0.2.12, tls: true")
+    registry = parse(text, "fleet.yaml")
+    authority = Authority(f"{plan.keys}/tls")
+    authority.prepare("timmy", tlsnames.wanted(registry), Days(), now=time.time())
+    speaking = replace(plan, registry=compiled(registry))
+    allegro = brought(speaking, "192.0.2.12")["wizards"]["allegro"]["tls"]
+    assert allegro["authorities"] == authority.bundle()
+    assert "PRIVATE KEY" in allegro["pair"] and "BEGIN CERTIFICATE" in allegro["pair"]
+    bezalel = brought(speaking, "192.0.2.11")["wizards"]["bezalel"]["tls"]
+    assert bezalel == {"authorities": authority.bundle()}
+    node = speaking.node("192.0.2.12")
+    manifest = nodebuild.manifest(speaking, node)
+    data = parcel.build(speaking, node, manifest, render)
+    files = keyfiles.of_parcel(data, from_json(manifest))
+    assert [one.kind for one in files if one.kind in (keyfiles.AUTHORITIES, keyfiles.PAIR)] == [
+        keyfiles.AUTHORITIES, keyfiles.PAIR,
+    ]  # fmt: skip
+    left = [path for path in Path(speaking.directory).rglob("*") if path.is_file()]
+    assert not any(b"PRIVATE" in path.read_bytes() for path in left if "keys" not in path.parts)
 
 
 def test_a_token_goes_to_the_wizards_that_are_to_take_it(plan: Plan) -> None:

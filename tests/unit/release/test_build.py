@@ -30,6 +30,16 @@ def text(result: Built, path: str) -> str:
     return result.tree[path][1].decode()
 
 
+def test_tls_stands_where_it_is_said_and_leaves_other_releases_their_names() -> None:
+    plain, speaking = built(), built(source(wizard(tls=True)))
+    assert "tls" not in text(plain, "wizards/ezra/settings.json")
+    assert "tls" not in json.dumps(to_json(plain.manifest))
+    assert json.loads(text(speaking, "wizards/ezra/settings.json"))["tls"] is True
+    assert only(speaking).tls
+    assert from_json(to_json(speaking.manifest)) == speaking.manifest
+    assert only(speaking).input != only(plain).input  # so the daemon is restarted
+
+
 def test_the_same_sources_give_the_same_release_in_whatever_order() -> None:
     backwards = dict(reversed(list(CODE.items())))
     assert built(code=backwards).id == built().id
