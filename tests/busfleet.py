@@ -33,6 +33,7 @@ class BusFleet:
         tls: bool = False,
     ) -> None:
         self.folder = folder
+        self.tls = tls  # of whom is configured from now on
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.daemons: dict[str, Daemon] = {}
         wizards = {
@@ -48,16 +49,16 @@ class BusFleet:
         # JSON is YAML.
         (folder / "fleet.yaml").write_text(json.dumps({"wizards": wizards, "tls": tls}))
         for name in names:
-            self.configure(name, limits, tls=tls)
+            self.configure(name, limits)
 
-    def configure(self, name: str, limits: Mapping[str, float], *, tls: bool = False) -> None:
+    def configure(self, name: str, limits: Mapping[str, float]) -> None:
         """Write the settings of one wizard; they count from its next start or reload."""
         settings = {
             "wizard": name,
             "listen": {"address": "127.0.0.1", "port": self.ports[name]},
             "registry": "fleet.yaml",
             "unsigned": "allow",
-            "tls": tls,
+            "tls": self.tls,
             "state_dir": str(self.folder / name),
             "run_dir": str(self.folder / name / "run"),
             "keys_dir": str(self.folder / name / "keys"),

@@ -58,7 +58,8 @@ def test_messages_flow_over_tls_both_ways_alone_and_in_batches(fleet: BusFleet) 
 def test_nothing_is_ever_said_in_plain(fleet: BusFleet) -> None:
     """A daemon that speaks plain where TLS is expected gets no message, and the other way."""
     certify(fleet, "ezra", issued())
-    fleet.configure("bezalel", {}, tls=False)
+    fleet.tls = False
+    fleet.configure("bezalel", {})
     fleet.start()
     fleet.send("ezra", "bezalel", 1)
     trouble = until(lambda: [line for line in fleet.daemons["ezra"].log.splitlines()
@@ -67,7 +68,8 @@ def test_nothing_is_ever_said_in_plain(fleet: BusFleet) -> None:
     assert fleet.inbox("bezalel") == []
     fleet.end("bezalel")
     certify(fleet, "bezalel", issued())
-    fleet.configure("bezalel", {}, tls=True)
+    fleet.tls = True
+    fleet.configure("bezalel", {})
     fleet.start("bezalel")
     delivered(fleet, "bezalel", [1])
 
