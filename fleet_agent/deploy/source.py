@@ -63,7 +63,7 @@ class Source:
 
     def prepare(self) -> None:
         """Make the mirror where there is none."""
-        if os.path.isfile(os.path.join(self.paths.mirror, "HEAD")):
+        if self._there():
             return
         os.makedirs(self.paths.state, exist_ok=True)
         # An empty template: no sample hooks, no description.
@@ -182,7 +182,11 @@ class Source:
 
     def tidy(self, timeout_seconds: float = 600.0) -> None:
         """Let git pack the mirror if it thinks that it is time. For when nothing waits."""
-        self.git("gc", "--auto", "--quiet", timeout_seconds=timeout_seconds)
+        if self._there():
+            self.git("gc", "--auto", "--quiet", timeout_seconds=timeout_seconds)
+
+    def _there(self) -> bool:
+        return os.path.isfile(os.path.join(self.paths.mirror, "HEAD"))
 
     def _parse(self, name: str) -> str | None:
         asked = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)

@@ -35,6 +35,14 @@ def fetch(source: Source, repository: Repository) -> None:
     source.fetch(str(repository.path), 30)
 
 
+def test_where_there_is_no_mirror_yet_there_is_nothing_to_tidy(tmp_path: Path) -> None:
+    fresh = Source(DeployPaths(str(tmp_path / "state")))
+    fresh.tidy()
+    assert not (tmp_path / "state").exists()
+    fresh.prepare()
+    fresh.tidy()
+
+
 def test_a_moved_tag_and_a_rewritten_branch_are_taken_and_gone_ones_go(
     source: Source, repository: Repository
 ) -> None:
