@@ -25,6 +25,7 @@ from fleet_agent.httpd.server import Server
 from fleet_agent.httpd.types import Request, Response
 from fleet_agent.services import descriptors
 from fleet_agent.services.bus import DATABASE, Bus
+from fleet_agent.services.diskroom import open_with_room
 from fleet_agent.services.listeners import Listening, open_listeners, shown
 from fleet_agent.services.notify import Notifier
 from fleet_agent.services.origin import Fleet, Origin
@@ -68,9 +69,14 @@ class Agent:
         self._tls = Tls(settings)
         self._loop = Loop()
         os.makedirs(settings.state_dir, mode=0o700, exist_ok=True)
-        self._bus = Bus(
-            self._loop, self._serving, os.path.join(settings.state_dir, DATABASE),
-            settings.limits, failed=self._checkpoint_failed, secure=self._tls.client,
+        path = os.path.join(settings.state_dir, DATABASE)
+        self._bus = open_with_room(
+            settings.wizard,
+            self._notifier,
+            lambda: Bus(
+                self._loop, self._serving, path, settings.limits,
+                failed=self._checkpoint_failed, secure=self._tls.client,
+            ),
         )  # fmt: skip
         most = descriptors.connections(settings.limits)
         self._server = Server(self._loop, settings.limits, most_connections=most)

@@ -24,6 +24,15 @@ class Notifier:
         self._silent = False
         self.watchdog_seconds = _watchdog(environment)
 
+    @property
+    def heard(self) -> bool:
+        """Whether there is a manager to be told."""
+        return bool(self._address)
+
+    def waiting(self, seconds: float, status: str) -> None:
+        """Not ready yet and not for a while: be patient for ``seconds`` more."""
+        self._say(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}\nSTATUS={status}")
+
     def ready(self, status: str) -> None:
         """Started, or done with a reload."""
         self._say(f"READY=1\nSTATUS={status}")
