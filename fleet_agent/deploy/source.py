@@ -62,10 +62,14 @@ class Source:
     paths: DeployPaths
 
     def prepare(self) -> None:
-        """Make the mirror where there is none."""
+        """Make the mirror where there is none, or where a power cut left half of one."""
         if self._there():
             return
         os.makedirs(self.paths.state, exist_ok=True)
+        if os.path.exists(self._head):
+            # Empty: its data was not on disk yet. With it git knows no repository, and init does
+            # not touch it; without it init makes good what is missing, and keeps what is there.
+            os.unlink(self._head)
         # An empty template: no sample hooks, no description.
         self.git("init", "--quiet", "--bare", "--template=", "--", self.paths.mirror, mirror=False)
 
@@ -185,8 +189,12 @@ class Source:
         if self._there():
             self.git("gc", "--auto", "--quiet", timeout_seconds=timeout_seconds)
 
+    @property
+    def _head(self) -> str:
+        return os.path.join(self.paths.mirror, "HEAD")
+
     def _there(self) -> bool:
-        return os.path.isfile(os.path.join(self.paths.mirror, "HEAD"))
+        return os.path.isfile(self._head) and os.path.getsize(self._head) > 0
 
     def _parse(self, name: str) -> str | None:
         asked = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", name, check=False)
@@ -221,6 +229,8 @@ _SETTINGS: Final = (
     "-c", "core.askPass=",
     "-c", "gc.autoDetach=false",
     "-c", "maintenance.auto=false",
+    # By itself git fsyncs neither refs nor loose objects: a power cut would leave empty files.
+    "-c", "core.fsync=all",
     "-c", "protocol.allow=user",
     "-c", "protocol.ext.allow=never",
 )  # fmt: skip

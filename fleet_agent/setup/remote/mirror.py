@@ -71,4 +71,5 @@ def _git(*arguments: str) -> None:
 
 
 def _argv(*arguments: str) -> list[str]:
-    return ["runuser", "-u", USER, "--", "env", f"HOME={HOME}", "git", *arguments]
+    whole = ("-c", "core.fsync=all")  # over a power cut, too
+    return ["runuser", "-u", USER, "--", "env", f"HOME={HOME}", "git", *whole, *arguments]

@@ -43,6 +43,22 @@ def test_where_there_is_no_mirror_yet_there_is_nothing_to_tidy(tmp_path: Path) -
     fresh.tidy()
 
 
+def test_a_mirror_that_a_power_cut_left_half_made_is_made_good(
+    source: Source, repository: Repository
+) -> None:
+    kept = repository.commit("kept")
+    repository.tag("PROD", kept)
+    fetch(source, repository)
+    source.keep(1, kept)
+    # What a journaling file system shows of a file whose data was not written in time.
+    Path(source.paths.mirror, "HEAD").write_bytes(b"")
+    one = repository.commit("one")
+    repository.tag("PROD", one)
+    fetch(source, repository)
+    assert source.peel("refs/tags/PROD").commit == one
+    assert source.peel("refs/deploys/1").commit == kept
+
+
 def test_a_moved_tag_and_a_rewritten_branch_are_taken_and_gone_ones_go(
     source: Source, repository: Repository
 ) -> None:
