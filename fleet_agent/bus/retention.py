@@ -10,16 +10,18 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from fleet_agent.bus.compaction import Compaction
 from fleet_agent.bus.turn import Turn, TurnLost
 from fleet_agent.httpd.loop import Loop
 from fleet_agent.limits import Limits
 
 _ROWS_A_STEP: Final = 500
 _REST_SECONDS: Final = 10.0
-_BUSY_SECONDS: Final = 0.2
+_BUSY_SECONDS: Final = 0.05
 # Clocks differ, and a retry of the last second takes its time.
 _MARGIN_SECONDS: Final = 86400.0
-# Over this share of the file's limit, what was delivered is forgotten before its time.
+# Over this share of the file's limit, what was delivered is forgotten before its time, and what is
+# settled takes less room (``compaction``).
 _CROWDED: Final = 0.5
 
 _SETTLED: Final = (
@@ -49,6 +51,7 @@ class Retention:
         self._loop = loop
         self._turn = turn
         self._now = now
+        self._compaction = Compaction(turn)
         self.limits = limits
 
     def start(self) -> None:
@@ -61,10 +64,14 @@ class Retention:
 
     def step(self, now: float) -> bool:
         """Clear a little; whether there may be more. Raises TurnLost."""
-        return self._sent(now) | self._got(now)
-
-    def _sent(self, now: float) -> bool:
         crowded = self._turn.bytes > self.limits["inbox_bytes"] * _CROWDED
+        more = self._sent(now, crowded=crowded) | self._got(now)
+        if crowded:
+            more |= self._compaction.step(now, _ROWS_A_STEP)
+            self._turn.wrote(1)  # so that the file is measured anew
+        return more
+
+    def _sent(self, now: float, *, crowded: bool) -> bool:
         before = now if crowded else now - self.limits["outbox_keep_seconds"]
         rows = self._turn.read(_SETTLED, (before, _ROWS_A_STEP))
         for number, _ in rows:

@@ -74,6 +74,8 @@ def test_the_questions_that_are_asked_all_the_time_use_their_indexes(tmp_path: P
          "ORDER BY settled_at LIMIT 9", "delivery_settled"),
         ("SELECT number FROM delivery WHERE state = 2 AND number > 5 ORDER BY number LIMIT 9",
          "delivery_dead"),
+        ("SELECT settled_at, seq FROM inbox WHERE state >= 2 AND (settled_at, seq) > (5, 6) "
+         "AND settled_at < 9 ORDER BY settled_at, seq LIMIT 9", "inbox_settled"),
         ("SELECT receiver, count(*) FROM delivery WHERE state = 0 GROUP BY receiver",
          "delivery_waiting"),
     ):  # fmt: skip
