@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test format lint types units pytest demo lab lab-thirty fuzz \
+.PHONY: help venv test format lint types units pytest demo lab lab-thirty lab-bus fuzz \
 	bench-deploy bench-start bench-registry bench-bus clean
 
 help: ## this list
@@ -57,6 +57,9 @@ lab: venv ## real systemd machines in namespaces: the end-to-end tests (root)
 
 lab-thirty: venv ## the same pipeline over thirty machines (root)
 	$(BIN)/pytest --timeout=1800 tests/lab/test_thirty.py
+
+lab-bus: venv ## the proof of no loss on three machines (root); BUS='--messages 9000 --seed 1 --faults kill,cut --bug NAME'
+	$(BIN)/python -m tests.lab.bus $(BUS)
 
 fuzz: venv ## hostile bytes against the parsers for SECONDS=60 in all; prints its executions
 	$(BIN)/python -m tests.fuzz $(SECONDS)

@@ -25,6 +25,8 @@ PACKAGE_OF = {
     "ping": "iputils-ping",
     "nsenter": "util-linux",
     "sysctl": "procps",
+    "mkfs.ext4": "e2fsprogs",
+    "mkfs.xfs": "xfsprogs",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 INSTALL_LIMIT_S = 600.0

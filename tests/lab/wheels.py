@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from fleet_agent.deploy import pin
 from fleet_agent.setup import wheel
@@ -26,19 +26,25 @@ def patched(path: str, edit: Callable[[str], str]) -> dict[str, bytes]:
 
     RECORD is left as it was: the pin's sha256 is over the whole wheel.
     """
+    return patched_all((path,), lambda _, text: edit(text))
+
+
+def patched_all(paths: Collection[str], edit: Callable[[str, str], str]) -> dict[str, bytes]:
+    """As `patched`, with several files edited: `edit` gets each path and text."""
     built = wheel.build()
-    out, seen = io.BytesIO(), False
+    out, seen = io.BytesIO(), set[str]()
     with (
         zipfile.ZipFile(io.BytesIO(built.data)) as old,
         zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as new,
     ):
         for entry in old.infolist():
             data = old.read(entry)
-            if entry.filename == path:
-                seen, data = True, edit(data.decode()).encode()
+            if entry.filename in paths:
+                seen.add(entry.filename)
+                data = edit(entry.filename, data.decode()).encode()
             new.writestr(entry, data)
-    if not seen:
-        raise ValueError(f"the wheel has no {path}")
+    if missing := set(paths) - seen:
+        raise ValueError(f"the wheel has no {', '.join(sorted(missing))}")
     return pinned(built.filename, built.version, out.getvalue())
 
 

@@ -1,0 +1,102 @@
+"""No loss on real machines, in short: every kind of fault, disks that end or fail, bugs put in.
+
+`make lab-bus` is the long form of the first test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from . import content
+from .bus.bugs import BUGS, put_in
+from .bus.ground import Ground, founded
+from .bus.run import Proof, prove
+from .bus.schedule import Fault, Kind, plan
+from .fixtures import fleets
+from .lab import NAME
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "lab-bus"
+SEED = 11
+MESSAGES = 4_000
+FEW = 1_500
+ALL = ("n1", "n2", "n3")
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Ground]:
+    """A fleet of its own: what is done to its disks is none of the other tests' business."""
+    with founded(f"{NAME[:6]}p") as made:
+        fleets.append(made.fleet)
+        yield made
+        fleets.remove(made.fleet)
+
+
+@pytest.fixture
+def ground(standing: Ground) -> Ground:
+    """The fleet with power, cables and disks as they should be, whatever a test before has left."""
+    for node in standing.fleet.lab.nodes:
+        node.cable.restore()
+        standing.disks[node.name].relieve()
+        if not node.up:
+            node.boot()
+    return standing
+
+
+def proved(ground: Ground, faults: Sequence[Fault], name: str, messages: int = FEW) -> Proof:
+    return prove(ground, faults, name=name, messages=messages, seed=SEED, artifacts=ARTIFACTS)
+
+
+def test_faults_of_every_kind_lose_nothing_repeat_nothing_and_keep_order(ground: Ground) -> None:
+    proof = proved(ground, plan(SEED, ALL), "proof", MESSAGES)
+    assert proof.well, proof.line()
+    assert proof.verdict.faults == dict.fromkeys(map(str, Kind), 1)
+    assert proof.verdict.sent >= MESSAGES
+    assert proof.verdict.handled + proof.verdict.dead >= MESSAGES
+
+
+def test_a_disk_without_a_free_byte_refuses_and_loses_nothing(ground: Ground) -> None:
+    # A new start leaves the log of the database short: it has to grow into the full disk. Killed in
+    # the middle of that the daemon has to start there, for longer than it takes systemd to give a
+    # unit up that ends at every start.
+    again = Fault(Kind.KILL, ("n3",), 0.0, 2.5)
+    full = Fault(Kind.FULL, ("n3",), 24.0, 0.5, beside=("n3",))
+    proof = proved(ground, [again, full], "full")
+    assert proof.well, proof.line()
+    assert proof.verdict.refused.get("507"), proof.line()
+    assert proof.verdict.sent >= FEW
+    said = ground.fleet.lab["n3"].journal(content.daemon_of("allegro"), 1000)
+    assert "waiting for room" in said, said
+
+
+def test_a_daemon_whose_fsync_fails_stops_rather_than_lies(ground: Ground) -> None:
+    proof = proved(ground, [Fault(Kind.FSYNC, ("n2",), 5.0, 0.5)], "fsync")
+    assert proof.well, proof.line()
+    said = ground.fleet.lab["n2"].journal(content.daemon_of("bezalel"), 1000)
+    assert proof.verdict.sent >= FEW
+    assert "disk I/O error" in said, said
+
+
+# What shows each bug: an answer that gets lost, a power cut, a restart while something waits.
+SHOWN_BY = {
+    # Longer than a sender waits for an answer.
+    "no-dedupe": [Fault(Kind.MUTE, (node,), 6.0, 0.5) for node in ALL],
+    # Not the orchestrator's: its queue of deploys answers too early as well.
+    "answer-before-fsync": [Fault(Kind.POWER, (node,), 0.1, 1.0) for node in ("n2", "n3") * 2],
+    "forget-on-restart": [Fault(Kind.CUT, ("n1",), 3.0, 0.5, beside=("n2",))],
+}
+AS = {
+    "no-dedupe": "handled_twice",
+    "answer-before-fsync": "lost",
+    "forget-on-restart": "lost",
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_that_is_put_in_is_noticed(ground: Ground, bug: str) -> None:
+    put_in(ground.fleet, bug)
+    proof = proved(ground, SHOWN_BY[bug], bug)
+    assert getattr(proof.verdict, AS[bug]) > 0, proof.line()
+    assert not proof.well
