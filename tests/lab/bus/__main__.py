@@ -6,6 +6,7 @@ With `--bug NAME` a bug is put into the release first, and 0 means that it was n
 from __future__ import annotations
 
 import argparse
+import json
 import secrets
 import sys
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from ..lab import NAME
 from ..shell import LabError
 from .bugs import BUGS, put_in
+from .checker import check
 from .ground import founded
+from .history import read
 from .run import prove
 from .schedule import Kind, plan
 
@@ -34,7 +37,12 @@ def main() -> int:
         help="kinds, by comma, or none (default: %(default)s)",
     )
     parser.add_argument("--bug", choices=sorted(BUGS), help="put this bug in first")
+    parser.add_argument("--judge", type=Path, metavar="FILE", help="only judge this history")
     asked = parser.parse_args()
+    if asked.judge:
+        verdict = check(read(asked.judge))
+        print(json.dumps(verdict.to_json()))
+        return int(not verdict.well)
     seed = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
     kinds = [] if asked.faults == "none" else [Kind(word) for word in asked.faults.split(",")]
     rounds = asked.rounds or max(1, asked.messages // MESSAGES_A_ROUND)
