@@ -144,7 +144,7 @@ TABLE: Final[tuple[Limit, ...]] = (
     Limit("handler_seconds", "seconds", 300, 0.1, 86400, "daemon",
           "one run of a handler; then all that it started is killed"),
     Limit("handler_jobs", "handlers", 4, 1, 256, "daemon",
-          "handlers that run at once; of one sender's messages in one lane always one"),
+          "handlers that run at once, besides one for an alert; one for a sender's lane"),
     Limit("handler_output_bytes", "bytes", 256 * _KIB, 1 * _KIB, 16 * _MIB, "daemon",
           "what a handler may write to standard output, or answer over HTTP"),
     Limit("handler_error_bytes", "bytes", 1 * _MIB, 1 * _KIB, 1024 * _MIB, "daemon",
@@ -153,6 +153,13 @@ TABLE: Final[tuple[Limit, ...]] = (
           "memory of one run of a handler, with all that it starts"),
     Limit("handler_pids", "processes", 256, 4, 100_000, "daemon",
           "processes and threads of one run of a handler"),
+    Limit("handler_lease_seconds", "seconds", 30, 3, 3600, "daemon",
+          "lease of a message that is being handled, renewed meanwhile; after a crash of the "
+          "daemon it is handled again when this is over"),
+    Limit("handler_retry_first_seconds", "seconds", 1, 0.01, 3600, "daemon",
+          "first wait before a message whose handler failed is handled again; doubles from there"),
+    Limit("handler_retry_most_seconds", "seconds", 60, 0.05, 86400, "daemon",
+          "longest wait between two tries of a handler"),
     # Health
     Limit("health_disk_free_mib", "MiB", 256, 1, 1_000_000, "daemon",
           "free disk under which health warns; a quarter of it fails"),

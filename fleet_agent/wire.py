@@ -57,6 +57,9 @@ TLS_PAIR_FILE: Final = "tls.pem"
 # would give a wizard's daemon the directory of its name: with "node" the journals that root trusts.
 TAKEN_NAMES: Final = frozenset(("node", "hook", "testing"))
 
+# `error` in the payload of a response: its request was given up for good by who was asked.
+HANDLER_FAILED: Final = "handler-failed"
+
 BROADCAST: Final = "*"
 CAPABILITY_PREFIX: Final = "capability:"
 

@@ -31,11 +31,14 @@ class BusFleet:
         capabilities: Mapping[str, Sequence[str]] | None = None,
         subscriptions: Mapping[str, Sequence[str]] | None = None,
         tls: bool = False,
+        handlers: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         self.folder = folder
         self.tls = tls  # of whom is configured from now on
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         self.daemons: dict[str, Daemon] = {}
+        self.runners: dict[str, Daemon] = {}
+        self.handlers = handlers or {}
         wizards = {
             name: {
                 "host": "127.0.0.1",
@@ -63,6 +66,7 @@ class BusFleet:
             "run_dir": str(self.folder / name / "run"),
             "keys_dir": str(self.folder / name / "keys"),
             "limits": dict(limits),
+            "handlers": self.handlers.get(name, {}),
         }
         (self.folder / f"{name}.yaml").write_text(json.dumps(settings))
 
@@ -72,6 +76,19 @@ class BusFleet:
             config = str(self.folder / f"{name}.yaml")
             argv = [sys.executable, "-m", "fleet_agent", "serve", "--config", config]
             self.daemons[name] = Daemon(argv)
+
+    def start_runner(self, name: str) -> None:
+        """Start what runs the programs that are this wizard's handlers."""
+        config = str(self.folder / f"{name}.yaml")
+        argv = [sys.executable, "-m", "fleet_agent", "exec-runner", "--config", config]
+        self.runners[name] = Daemon(argv)
+
+    def end_runner(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal; its exit code."""
+        runner = self.runners.pop(name)
+        code = runner.end(number)
+        runner.close()
+        return code
 
     def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
         """End one daemon with a signal; its exit code."""
@@ -128,7 +145,7 @@ class BusFleet:
         self, kind: type[BaseException] | None, error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
-        for daemon in self.daemons.values():
+        for daemon in (*self.daemons.values(), *self.runners.values()):
             daemon.close()
 
 

@@ -67,6 +67,7 @@ class Leases:
         self._heads: dict[Key, Head] = {}
         self._held: dict[str, float] = {}  # requests of ours whose responses somebody waits for
         self._ready: list[Callable[[], None]] = []
+        self._on_dead: list[Callable[[str, Key, str], None]] = []
         self._stirred = False
         # When `ring` has something to do next (Unix seconds), or earlier.
         self.soonest = _NEVER
@@ -103,6 +104,10 @@ class Leases:
         """Call ``call`` whenever there may be more to hand out: after the commit that made it so,
         or when a time is over (``ring``). Lease in the next turn, not within the call."""
         self._ready.append(call)
+
+    def on_dead(self, call: Callable[[str, Key, str], None]) -> None:
+        """Call ``call`` within the turn that gives a message up, with its id, key and reason."""
+        self._on_dead.append(call)
 
     def lease(
         self,
@@ -277,6 +282,8 @@ class Leases:
     def _die(self, seq: int, key: Key, state: Got, reason: str) -> None:
         self._rows.die(seq, move(state, Got.DEAD), self._now(), reason)
         self._gone(seq, key)
+        for call in self._on_dead:
+            call(self._rows.content(seq).id, key, reason)
 
     def _gone(self, seq: int, key: Key) -> None:
         """The message is not open any more: what is behind it comes next."""

@@ -15,6 +15,9 @@ Standard library only, blocking, safe to use from several threads. Not for the d
 from fleet_agent.client.api import Client
 from fleet_agent.client.calls import SOCKET_VARIABLE
 from fleet_agent.client.received import Received
-from fleet_agent.client.values import GivenUp, Message, NoResponse, Sent
+from fleet_agent.client.values import GivenUp, Message, NoResponse, NotHandled, Sent
 
-__all__ = ["SOCKET_VARIABLE", "Client", "GivenUp", "Message", "NoResponse", "Received", "Sent"]
+__all__ = [
+    "SOCKET_VARIABLE", "Client", "GivenUp", "Message", "NoResponse", "NotHandled", "Received",
+    "Sent",
+]  # fmt: skip

@@ -12,10 +12,11 @@ from urllib.parse import quote, urlencode
 from fleet_agent.bus.ids import Ids
 from fleet_agent.client.calls import WAIT_SECONDS, Calls, refusal
 from fleet_agent.client.received import Received
-from fleet_agent.client.values import GivenUp, Message, NoResponse, Sent
+from fleet_agent.client.values import GivenUp, Message, NoResponse, NotHandled, Sent
 from fleet_agent.errors import FleetError
 from fleet_agent.wire import (
     BOX_OUTBOX,
+    HANDLER_FAILED,
     MEDIA_NDJSON,
     ROUTE_DEAD_LETTERS,
     ROUTE_HEALTH,
@@ -243,6 +244,12 @@ class Client:
                 f"not delivered to {payload.get('to')}: {payload.get('reason')}",
                 where=str(message.in_reply_to),
                 mend="fleet-agent dead-letters list",
+            )
+        if isinstance(payload, dict) and payload.get("error") == HANDLER_FAILED:
+            raise NotHandled(
+                f"{message.sender} gave it up: {payload.get('reason')}",
+                where=str(message.in_reply_to),
+                mend=f"look at {message.sender}'s dead letters, and at its handler",
             )
         return message
 

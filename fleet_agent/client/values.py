@@ -24,6 +24,12 @@ class GivenUp(FleetError):  # noqa: N818 (it reads as what happened)
     title = "a dead letter"
 
 
+class NotHandled(FleetError):  # noqa: N818
+    """Who was asked gave the request up: its handler failed as often as it may."""
+
+    title = "not handled"
+
+
 class Sent(NamedTuple):
     """A message that is on disk. ``status`` is ``accepted``, or ``duplicate`` for a repeat."""
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from fleet_agent.bus.handling import Handling
 from fleet_agent.bus.inbox import Inbox
 from fleet_agent.bus.leases import Leases
 from fleet_agent.bus.outbox import Outbox
@@ -94,6 +95,17 @@ def dead_letters_check(count: Callable[[], int]) -> Look:
         reason = f"{dead} dead letters: fleet-agent dead-letters list" if dead else ""
         status = Health.WARN if dead else Health.PASS
         return Check("bus:dead-letters", status, dead, "messages", "datastore", reason)
+
+    return look
+
+
+def handlers_check(handling: Handling) -> Look:
+    """Messages that are with their handlers, and whether those are there."""
+
+    def look() -> Check:
+        reason = handling.trouble
+        status = Health.WARN if reason else Health.PASS
+        return Check("handlers:running", status, handling.running, "messages", reason=reason)
 
     return look
 

@@ -29,7 +29,7 @@ class Bounds(NamedTuple):
             limits.whole("handler_error_bytes"),
             limits.whole("handler_memory_mib") * _MIB,
             limits.whole("handler_pids"),
-            limits.whole("handler_jobs"),
+            limits.whole("handler_jobs") + 1,  # one for an alert
             # A message came through the gateway, so it is no larger than this.
             limits.whole("http_body_bytes"),
         )

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Final
 
 from fleet_agent.bus.keyring import Keyring
@@ -35,14 +35,15 @@ from fleet_agent.services.signals import Signals
 from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
 
 if TYPE_CHECKING:
+    from fleet_agent.bus.handling import Handler
     from fleet_agent.services.hook import HookPort
 
 # The manager wants to hear from us once in WatchdogSec; thrice leaves room for a stalled disk.
 _WATCHDOG_SHARE: Final = 3
 # What the listeners and the HTTP core took at the start; a reload does not reach it.
 _FIXED: Final = (
-    "fleet", "role", "address", "port", "tls", "hook", "state_dir", "run_dir", "keys_dir",
-    "deploy_socket",
+    "fleet", "role", "address", "port", "tls", "hook", "handlers", "state_dir", "run_dir",
+    "keys_dir", "deploy_socket",
 )  # fmt: skip
 
 log = logging.getLogger("fleet_agent.services")
@@ -75,7 +76,8 @@ class Agent:
             self._notifier,
             lambda: Bus(
                 self._loop, self._serving, path, settings.limits,
-                failed=self._checkpoint_failed, secure=self._tls.client,
+                handlers=self._handlers(), failed=self._checkpoint_failed,
+                secure=self._tls.client,
             ),
         )  # fmt: skip
         most = descriptors.connections(settings.limits)
@@ -118,6 +120,16 @@ class Agent:
 
     def _shown(self, sock: socket.socket) -> str:
         return shown(sock, tls=sock in self._listening.gateway and self._tls.speaks(sock))
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        settings = self._settings
+        if not settings.handlers:
+            return {}
+        from fleet_agent.services.handlers import handlers_of
+
+        return handlers_of(
+            settings.handlers, self._loop, settings.run_dir, lambda: self._settings.limits
+        )
 
     def _health(self, hook: HookPort | None) -> Callable[[Request], Response]:
         installed = self._origin.installed

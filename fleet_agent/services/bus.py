@@ -6,12 +6,13 @@ Decides nothing; the rooms below do.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from fleet_agent import signing
 from fleet_agent.bus.deadletters import Incoming, Outgoing, teller
 from fleet_agent.bus.delivery import Delivery, Secure
+from fleet_agent.bus.handling import Handler, Handling
 from fleet_agent.bus.ids import Ids
 from fleet_agent.bus.inbox import Inbox, open_turn
 from fleet_agent.bus.leases import Leases
@@ -51,7 +52,8 @@ DATABASE: Final = "bus.db"
 
 
 class Bus:
-    """All of it. ``failed`` is called, from another thread, when a checkpoint failed.
+    """All of it. ``handlers`` are those of the wizard's messages, by type. ``failed`` is called,
+    from another thread, when a checkpoint failed.
 
     Raises what ``store.sqlite.open_store`` does.
     """
@@ -63,6 +65,7 @@ class Bus:
         path: str,
         limits: Limits,
         *,
+        handlers: Mapping[str, Handler],
         failed: Callable[[Exception], None],
         secure: Secure,
     ) -> None:
@@ -83,10 +86,15 @@ class Bus:
         self._sending = Sending(
             me, lambda: serving.registry, self.inbox, self.outbox, self.delivery.rank, limits
         )
+        self.handling = Handling(
+            loop, self.turn, self.leases, self._sending, me, ids, handlers, limits
+        )
         self._retention = Retention(loop, self.turn, limits)
         self._outgoing = Outgoing(self.turn, self.outbox)
         self._incoming = Incoming(self.turn, self.leases)
-        self._waiters = Waiters(loop, self.turn, self.leases, limits)
+        self._waiters = Waiters(
+            loop, self.turn, self.leases, limits, dispatched=self.handling.handles
+        )
         self._pull = Pull(serving, self.turn, self.leases, self._waiters)
         self._messages = Messages(
             serving, self.inbox, self._sending, limits, heard_of=self.delivery.heard_of
@@ -99,7 +107,7 @@ class Bus:
     def take(self, limits: Limits) -> None:
         """Put new limits in force."""
         self.inbox.limits = self.outbox.limits = self.delivery.limits = limits
-        self.leases.limits = self._waiters.limits = limits
+        self.leases.limits = self.handling.limits = self._waiters.limits = limits
         self._sending.limits = self._retention.limits = self._messages.limits = limits
 
     def start(self) -> None:
@@ -107,6 +115,7 @@ class Bus:
         self._loop.on_turn_end(self.turn.commit)
         self.delivery.start()
         self._lease_timer.start()
+        self.handling.start()
         self._retention.start()
 
     def end(self) -> None:
@@ -115,7 +124,8 @@ class Bus:
         self._lives.end()
 
     def close(self) -> None:
-        """End deliveries, commit what is pending, close the file."""
+        """End handlers and deliveries, commit what is pending, close the file."""
+        self.handling.stop()
         self.delivery.stop()
         self.turn.close()
 
@@ -145,6 +155,7 @@ class Bus:
             buschecks.peers_check(self.delivery.troubled),
             buschecks.dead_letters_check(lambda: self._outgoing.count() + self._incoming.count()),
             buschecks.cycle_check(lambda: self._sending.stopped),
+            buschecks.handlers_check(self.handling),
         )
 
 

@@ -67,7 +67,7 @@ def test_health_tells_what_runs_and_that_all_is_well(machine: Machine, daemon: D
     assert set(said["checks"]) == {
         "release:installed", "soul:seal", "disk:free", "clock:time", "loop:stall", "bus:depth",
         "bus:unhandled", "bus:leased", "bus:waiters", "bus:outbox", "bus:peers",
-        "bus:dead-letters", "bus:cycles",
+        "bus:dead-letters", "bus:cycles", "handlers:running",
         "uptime", "bus:unsigned", "bus:keys", "settings:reload",
     }  # fmt: skip
 

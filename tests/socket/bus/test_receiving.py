@@ -128,8 +128,10 @@ def test_a_message_is_acked_at_the_end_of_its_context_and_given_back_by_an_excep
     assert caught.value.http_status == 409
     (dead,) = bezalel.dead_letters(box="inbox")
     bezalel.retry(dead["number"], box="inbox")
-    (received,) = bezalel.inbox(wait=20)
+    (received,) = bezalel.inbox(wait=20, types=["request"])
     received.ack()
+    (told,) = bezalel.inbox(types=["response"])  # that it was given up, before it was revived
+    told.ack()
     assert bezalel.life(sent.id)["received"]["state"] == "handled"
     assert unhandled(fleet, "bezalel") == 0
 
