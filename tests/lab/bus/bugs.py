@@ -16,21 +16,6 @@ from ..fleet import Fleet
 Edits = Mapping[str, tuple[tuple[str, str], ...]]
 
 BUGS: Mapping[str, Edits] = {
-    # A repeat is taken for a new message: the unique index is gone, and streams know nothing.
-    "no-dedupe": {
-        "fleet_agent/bus/streams.py": (
-            ("if place.number <= high:\n            return True", "if False:\n            pass"),
-        ),
-        "fleet_agent/bus/inbox.py": (
-            ("ON CONFLICT (sender, id) DO NOTHING", ""),
-            (
-                "return Turn(open_store(path, from_folder(SCHEMA)), failed=failed)",
-                "store = open_store(path, from_folder(SCHEMA))\n"
-                '    store.connection.execute("DROP INDEX IF EXISTS inbox_id")\n'
-                "    return Turn(store, failed=failed)",
-            ),
-        ),
-    },
     # A 202 goes out though the disk has not been asked: only a power cut tells.
     "answer-before-fsync": {
         "fleet_agent/store/sqlite.py": (("PRAGMA synchronous=FULL", "PRAGMA synchronous=NORMAL"),),
@@ -42,6 +27,22 @@ BUGS: Mapping[str, Edits] = {
                 "        self._count()\n        turn.on_commit",
                 '        turn.store.connection.execute("DELETE FROM delivery WHERE state = 0")\n'
                 "        self._count()\n        turn.on_commit",
+            ),
+        ),
+    },
+    # A repeat is taken for a new message: the unique index is gone, and streams know nothing. The
+    # last one: its boxes, without their index, are of no use to any other release.
+    "no-dedupe": {
+        "fleet_agent/bus/streams.py": (
+            ("if place.number <= high:\n            return True", "if False:\n            pass"),
+        ),
+        "fleet_agent/bus/inbox.py": (
+            ("ON CONFLICT (sender, id) DO NOTHING", ""),
+            (
+                "return Turn(open_store(path, from_folder(SCHEMA)), failed=failed)",
+                "store = open_store(path, from_folder(SCHEMA))\n"
+                '    store.connection.execute("DROP INDEX IF EXISTS inbox_id")\n'
+                "    return Turn(store, failed=failed)",
             ),
         ),
     },
