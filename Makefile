@@ -10,7 +10,7 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .PHONY: help venv test format lint types units pytest demo lab lab-thirty lab-bus fuzz \
-	bench-deploy bench-start bench-registry bench-bus clean
+	bench-deploy bench-start bench-registry bench-handlers bench-bus clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-start: venv ## from exec to the first answered /health, and idle memory
 
 bench-registry: venv ## 10,000 wizards: checked by the operator, loaded on a node
 	$(BIN)/python -m tests.bench.bench_registry
+
+bench-handlers: venv ## a request answered by a program, end to end: latency, answers a second
+	$(BIN)/python -m tests.bench.bench_handlers
 
 bench-bus: venv ## messages a second: into one daemon, and from daemon to daemon
 	$(BIN)/python -m tests.bench.bench_bus

@@ -23,6 +23,7 @@ from fleet_agent.runner.bounds import Bounds
 
 CGROUPS: Final = "/sys/fs/cgroup"
 _OWN: Final = "runner"
+_UNIT: Final = "fleet-exec@"
 _WANTED: Final = ("memory", "pids")
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -286,8 +287,9 @@ def _delegated() -> str:
     """Our unit's own cgroup. Raises OSError where there is none in the unified hierarchy."""
     for line in _read("/proc/self/cgroup").splitlines():
         number, _, path = line.split(":", 2)
-        if number == "0" and path != "/":
-            path = path.removesuffix(f"/{_OWN}")
+        path = path.removesuffix(f"/{_OWN}")
+        # Not a session's or another unit's, which may be writable too: only what was given to us.
+        if number == "0" and os.path.basename(path).startswith(_UNIT):
             root = CGROUPS + path
             if os.access(f"{root}/cgroup.procs", os.W_OK):
                 return root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +17,7 @@ MODEL: Final = "google/gemma-4-31b-it"
 NEW_MODEL: Final = "qwen/qwen3-32b"
 # Relative: a unit of ours starts in the node's root, which is a folder here.
 _AGENT: Final = "srv/agent/agent.py"
+_ANSWER: Final = "srv/agent/answer.py"
 _CONFIG: Final = "srv/agent/config.json"
 
 AGENT: Final = '''\
@@ -31,6 +34,18 @@ if not config["model"]:
 print(f"{config['wizard']} thinks with {config['model']}", flush=True)
 signal.pause()
 '''
+ANSWER: Final = '''\
+"""Answers a request: the message comes over standard input, the answer goes to standard output."""
+
+import json
+import sys
+
+message = json.load(sys.stdin)
+with open(sys.argv[1], encoding="utf-8") as source:
+    config = json.load(source)
+said = f"{config['wizard']} thinks with {config['model']}"
+print(json.dumps({"you asked": message["payload"], "answer": said}))
+'''
 CONFIG: Final = """\
 {"wizard": "{{ wizard.name }}", "model": "{{ wizard.model }}"}
 """
@@ -46,6 +61,7 @@ def make(ground: Ground) -> str:
     tree = WorkTree(ground.fleet_ops)
     write(tree, "fleet.yaml", registry(ground))
     write(tree, "agents/agent.py", AGENT)
+    write(tree, "agents/answer.py", ANSWER)
     write(tree, "agents/config.json.j2", CONFIG)
     tree.git("remote", "add", "origin", str(ground.forge))
     commit = tree.commit(["fleet.yaml", "agents"], "Give each wizard its agent")
@@ -77,6 +93,7 @@ wizards:
 def _entry(ground: Ground, number: int, model: str) -> str:
     node = ground.nodes[number]
     role = "    role: orchestrator\n" if number == 0 else ""
+    handler = [sys.executable, "-I", "-S", f"{node.root}/{_ANSWER}", f"{node.root}/{_CONFIG}"]
     capability = ("ansible-deploy", "build", "compose")[number % 3]
     return f"""\
   {node.wizard}:
@@ -88,8 +105,10 @@ def _entry(ground: Ground, number: int, model: str) -> str:
     soul: {{file: souls/{node.wizard}.md, place: /srv/agent/SOUL.md}}
     files:
       - {{source: agents/agent.py, place: /{_AGENT}, mode: "0644"}}
+      - {{source: agents/answer.py, place: /{_ANSWER}, mode: "0644"}}
       - {{source: agents/config.json.j2, place: /{_CONFIG}, mode: "0644"}}
     runtime: {{command: [/usr/bin/python3, -I, -S, {_AGENT}, {_CONFIG}]}}
+    handlers: {{request: {{exec: {json.dumps(handler)}}}}}
 """
 
 

@@ -42,6 +42,8 @@ class Story:
         with self.screen.act("The fleet at a glance"):
             self._expect(self._fleet_agent("status"), errors.EXIT_OK)
             self._to_ask()
+        with self.screen.act("One wizard asks another, whose handler answers"):
+            self._expect(self._ask("What do you think with?"), errors.EXIT_OK)
         with self.screen.act("A broken release, and the way back"):
             self.screen.say("  (the agents can't start with it: they end at once)")
             fleet.break_agents(self.ground)
@@ -96,6 +98,17 @@ class Story:
         argv = [sys.executable, "-m", "fleet_agent", *words]
         return self.screen.run(
             argv, cwd=str(self.ground.fleet_ops), shown=" ".join(["fleet-agent", *words])
+        )
+
+    def _ask(self, question: str) -> int:
+        """The first wizard's agent asks the second one's."""
+        first, second = self.ground.nodes[:2]
+        socket = f"{first.root}/run/fleet-agent/{first.wizard}/agent.sock"
+        words = ["ask", second.wizard, question]
+        return self.screen.run(
+            [sys.executable, "-m", "fleet_agent", *words, "--socket", socket],
+            cwd=str(self.ground.fleet_ops),
+            shown=f"fleet-agent {shlex.join(words)}  # as {first.wizard}'s agent",
         )
 
     @staticmethod

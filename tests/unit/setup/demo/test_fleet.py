@@ -62,3 +62,22 @@ def test_the_agent_stays_with_a_model_and_ends_at_once_without(
         agent.terminate()
     assert agent.wait(20) != 0
     agent.stdout.close()
+
+
+def test_its_wizards_answer_what_they_are_asked(here: ground.Ground, tmp_path: Path) -> None:
+    read = parse.load(str(here.fleet_ops / "fleet.yaml"))
+    node, wizard = here.nodes[1], read.wizards[1]
+    command = wizard.handlers["request"].exec
+    assert command is not None
+    assert command[-2:] == (
+        f"{node.root}/srv/agent/answer.py",
+        f"{node.root}/srv/agent/config.json",
+    )
+    (tmp_path / "answer.py").write_text(fleet.ANSWER)
+    (tmp_path / "config.json").write_text(json.dumps({"wizard": "bezalel", "model": "m"}))
+    done = subprocess.run(
+        [*command[:-2], str(tmp_path / "answer.py"), str(tmp_path / "config.json")],
+        input=json.dumps({"payload": "2+2?"}), capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == {"you asked": "2+2?", "answer": "bezalel thinks with m"}
