@@ -143,16 +143,17 @@ class Connection:
         if self.closed:
             return
         shared = self._shared
-        share = shared.most_pipelined
+        share = most = shared.most_pipelined
+        next_, slots = self._reader.next, self._slots
         took = False
         while not self._last:
-            if self._full():
+            if len(slots) >= most or self._outgoing.unsent > shared.most_unsent:  # _full, uncalled
                 self._pause()
                 break
             if share <= 0 or shared.turn_left <= 0:
                 self._postpone()
                 break
-            message = self._reader.next()
+            message = next_()
             if message is None:
                 if self._peer_ended:
                     self._input_over()

@@ -26,14 +26,14 @@ class Deferred:
         self.cancelled = False
         self.response: Response | None = None
         self._on_resolve: Callable[[Response], None] | None = None
-        self._on_cancel: list[Callable[[], None]] = []
+        self._on_cancel: tuple[Callable[[], None], ...] = ()
 
     def resolve(self, response: Response) -> None:
         """Give the answer. Raises IllegalMove when there is one already (a bug of the handler)."""
         if self.response is not None:
             raise IllegalMove("answer", "resolved", "resolved")
         self.response = response
-        self._on_cancel = []
+        self._on_cancel = ()
         call, self._on_resolve = self._on_resolve, None  # else each answer would be a cycle
         if call is not None:
             call(response)
@@ -43,7 +43,7 @@ class Deferred:
         if self.cancelled:
             call()
         elif self.response is None:
-            self._on_cancel.append(call)
+            self._on_cancel = (*self._on_cancel, call)
 
     # The connection's side.
 
@@ -56,6 +56,6 @@ class Deferred:
         if self.cancelled or self.response is not None:
             return
         self.cancelled = True
-        calls, self._on_cancel = self._on_cancel, []
+        calls, self._on_cancel = self._on_cancel, ()
         for call in calls:
             call()

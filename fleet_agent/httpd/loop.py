@@ -171,7 +171,10 @@ class Loop:
             # A callback may have closed another descriptor of this turn: then it is in no table.
             # One opened meanwhile under the same number is only asked once in vain.
             if mask & _READABLE and fd in readers:
-                self._safely(readers[fd])
+                try:
+                    readers[fd]()
+                except Exception:  # noqa: BLE001 (as in _safely, without its call)
+                    self._failed()
             if mask & _WRITABLE and fd in writers:
                 self._safely(writers[fd])
         while self._timers and self._timers[0].when <= began:
@@ -205,7 +208,11 @@ class Loop:
         try:
             call()
         except Exception:  # noqa: BLE001 (one broken callback must not end the daemon)
-            log().exception("a callback of the loop failed; the loop goes on")
+            Loop._failed()
+
+    @staticmethod
+    def _failed() -> None:
+        log().exception("a callback of the loop failed; the loop goes on")
 
     def _measure(self, seconds: float) -> None:
         if self.now >= self._window_ends:

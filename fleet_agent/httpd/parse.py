@@ -6,9 +6,9 @@ Pure: no I/O, no state, no clock. Bodies are the matter of ``reader`` and ``chun
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
-from fleet_agent.httpd.fields import TOKEN, USUAL_NAMES, read_field
+from fleet_agent.httpd.fields import TOKEN, read_field
 from fleet_agent.httpd.refusal import Refusal, Sizes
 from fleet_agent.httpd.target import Target, is_authority, read_target
 from fleet_agent.httpd.types import Headers
@@ -20,6 +20,11 @@ _BARE_LINE_FEED: Final = Refusal(400, "a line that ends without a carriage retur
                                  "end lines with CRLF")  # fmt: skip
 _EMPTY_LINES: Final = ["", ""]  # what a whole head ends with, once split
 _METHODS: Final = frozenset({"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"})
+# Fields whose lines come again word for word, request by request.
+_RECURRING: Final = frozenset({
+    "accept", "accept-encoding", "accept-language", "connection", "content-length", "content-type",
+    "fleet-from", "host", "user-agent", "webhook-timestamp",
+})  # fmt: skip
 
 
 class Head(NamedTuple):
@@ -60,46 +65,66 @@ def _usual(text: str, sizes: Sizes) -> Head | None:
     """A whole head in which everything is as it usually is; None leaves it to ``_judged``.
 
     What this accepts, ``_judged`` accepts with the same outcome (a test compares them); it exists
-    because it takes a third of the time, and says no for anything that needs a thought.
+    because it takes a quarter of the time, and says no for anything that needs a thought.
     """
     lines = text.split("\r\n")
-    words = lines[0].split(" ")
     if (
-        len(words) != 3
-        or lines[-2:] != _EMPTY_LINES
+        lines[-2:] != _EMPTY_LINES
         or len(lines[0]) > sizes.line
         or len(text) - len(lines[0]) - 2 > sizes.fields
         or len(lines) - 3 > sizes.most
-        or not "".join(lines).isprintable()
     ):
         return None
-    method, raw_target, version = words
-    if method not in _METHODS or version not in _MINOR:
+    line = _SEEN_LINES.get(lines[0]) or _usual_line(lines[0])
+    if line is None:
         return None
+    seen = _SEEN_FIELDS.get
     pairs: list[tuple[str, str]] = []
-    names = USUAL_NAMES
-    for line in lines[1:-2]:
-        raw, colon, value = line.partition(":")
-        name = names.get(raw)
-        if name is None or not colon:
-            # One name that is not in the table does not make the rest unusual.
-            field = read_field(line)
-            if isinstance(field, Refusal):
-                return None
-            pairs.append(field)
-        else:
-            pairs.append((name, value.strip(" ")))
-    target = read_target(method, raw_target)
-    if isinstance(target, Refusal):
-        return None
+    for one in lines[1:-2]:
+        field = seen(one) or _usual_field(one)
+        if field is None:
+            return None
+        pairs.append(field)
     headers = Headers.lowered(pairs)
-    framing = _framing(version == "HTTP/1.1", headers)
-    if isinstance(framing, Refusal):
-        return None
+    get = headers.get_lower
+    method, target, (raw_path, path, query), minor, _ = line
+    said = (minor, get("host"), get("transfer-encoding"), get("content-length"),
+            get("connection"), get("expect"))  # fmt: skip
+    framing = _SEEN_FRAMINGS.get(said)
+    if framing is None:
+        judged = _framing(minor == 1, headers)
+        if isinstance(judged, Refusal):
+            return None
+        framing = _remember(_SEEN_FRAMINGS, said, judged)
     length, keep_alive, expects_continue = framing
-    raw_path, path, query = target
-    return Head(method, raw_target, raw_path, path, query, headers, _MINOR[version], length,
-                keep_alive, expects_continue, len(text))  # fmt: skip
+    return Head(method, target, raw_path, path, query, headers, minor, length, keep_alive,
+                expects_continue, len(text))  # fmt: skip
+
+
+def _usual_line(text: str) -> _Line | None:
+    words = text.split(" ")
+    if len(words) != 3 or words[0] not in _METHODS or words[2] not in _MINOR:
+        return None
+    target = read_target(words[0], words[1]) if text.isprintable() else None
+    if target is None or isinstance(target, Refusal):
+        return None
+    line = _Line(words[0], words[1], target, _MINOR[words[2]], 0)
+    return _remember(_SEEN_LINES, text, line) if len(text) <= _LONGEST_SEEN else line
+
+
+def _usual_field(line: str) -> tuple[str, str] | None:
+    field = read_field(line)
+    if isinstance(field, Refusal) or not line.isprintable():
+        return None
+    recurs = field[0] in _RECURRING and len(line) <= _LONGEST_SEEN
+    return _remember(_SEEN_FIELDS, line, field) if recurs else field
+
+
+def _remember(memory: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
+    if len(memory) >= _MOST_SEEN:
+        memory.clear()  # somebody sends ever new ones; what recurs is soon here again
+    memory[key] = value
+    return value
 
 
 def _judged(text: str, sizes: Sizes) -> Head | Refusal | More:
@@ -128,6 +153,17 @@ class _Line(NamedTuple):
     target: Target
     minor: int
     size: int
+
+
+# What was read before and found usual. A caller says nearly the same with each request, and a
+# look-up takes a tenth of reading. Only what is no secret is kept.
+_SEEN_LINES: Final[dict[str, _Line]] = {}
+_SEEN_FIELDS: Final[dict[str, tuple[str, str]]] = {}
+_SEEN_FRAMINGS: Final[dict[tuple[int | str | None, ...], tuple[int, bool, bool]]] = {}
+_MOST_SEEN: Final = 512  # of each
+_LONGEST_SEEN: Final = 256  # characters
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 def _request_line(text: str, sizes: Sizes) -> _Line | Refusal | More:

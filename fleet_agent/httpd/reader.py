@@ -96,15 +96,24 @@ class Reader:
 
     def next(self) -> Arrived | Refusal | None:
         """The next request, or why there will be none, or None: more bytes are needed."""
-        if self._head is None:
+        head = self._head
+        if head is None:
             if self._at == len(self._data):
                 return None
             refusal = self._read_head()
             if refusal is not None:
                 return self._refuse(refusal)
-            if self._head is None:
+            head = self._head
+            if head is None:
                 return None
-        return self._read_body(self._head)
+            end = self._at + head.length
+            if self._chunks is None and end <= len(self._data):  # all of it came at once
+                body = self._data[self._at : end]
+                self._at = end
+                self._head = None
+                self.wants_continue = False
+                return Arrived(head, body)
+        return self._read_body(head)
 
     def _read_head(self) -> Refusal | None:
         data, at = self._data, self._at

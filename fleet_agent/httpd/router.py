@@ -54,12 +54,21 @@ class Router:
             if route.method in methods:
                 raise ValueError(f"two routes for {route.method} {route.pattern}")
             methods[route.method] = route
+        # By far the most requests end here: one look-up.
+        self._exact = {
+            (route.method, path): Match(route, _NOTHING)
+            for path, methods in self._literal.items()
+            for route in methods.values()
+        }
 
     def find(self, method: str, raw_path: str) -> Match | Response:
         """The match for a path that is still percent-encoded, or the answer that refuses it.
 
         Matching comes before decoding, so that an encoded slash stays inside its segment.
         """
+        exact = self._exact.get((method, raw_path))
+        if exact is not None:
+            return exact
         methods = self._literal.get(raw_path)
         params = _NOTHING
         if methods is None:
@@ -82,6 +91,11 @@ class Router:
             return Response(204, headers=allow)
         return refuse(405, f"{method} is not for this", where=raw_path,
                       mend=f"use {allow[0][1]}", headers=allow)  # fmt: skip
+
+    @property
+    def body_limits(self) -> dict[tuple[str, str], str]:
+        """The names of the limits for bodies, by method and path, of paths without a pattern."""
+        return {key: match.route.body_limit for key, match in self._exact.items()}
 
     def body_limit(self, method: str, raw_path: str) -> str:
         """The name of the limit for the body of such a request."""

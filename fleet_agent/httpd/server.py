@@ -95,7 +95,12 @@ class Server(HTTPServer):
             # Linux hands this on to the connections; without it small answers wait for an ACK.
             listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+        limits = {route: self._limits.whole(name) for route, name in router.body_limits.items()}
+
         def body_limit(head: Head) -> int:
+            known = limits.get((head.method, head.raw_path))
+            if known is not None:
+                return known
             return self._limits.whole(router.body_limit(head.method, head.raw_path))
 
         listener = _Listener(listening, name, body_limit, partial(self._respond, router, name),

@@ -27,7 +27,11 @@ class Headers:
     def lowered(cls, pairs: list[tuple[str, str]]) -> Headers:
         """Headers of pairs whose names are in lower case already (the parser's)."""
         made = cls.__new__(cls)
-        made._set(pairs)
+        made._pairs = pairs
+        made._joined = joined = dict(pairs)
+        made.get_lower = joined.get
+        if len(joined) != len(pairs):
+            made._set(pairs)
         return made
 
     def _set(self, pairs: list[tuple[str, str]]) -> None:

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fleet_agent.httpd import parse
 from fleet_agent.httpd.parse import Head, More, _judged, _usual, read_head
 from fleet_agent.httpd.refusal import Refusal
 from tests.unit.httpd.reading import SIZES
@@ -283,3 +284,28 @@ def test_the_quick_yes_is_the_yes_of_the_judge(lines: list[str], end: str) -> No
 def test_a_usual_head_takes_the_quick_way() -> None:
     text = f"{GET}X-Own: 1\r\nContent-Length: 5\r\n\r\n"
     assert _usual(text, SIZES) == _judged(text, SIZES) == head(text)
+
+
+def test_what_was_read_before_is_read_the_same_again() -> None:
+    text = (
+        "POST /message HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        "Webhook-Signature: v1,abc\r\nContent-Length: 2\r\n\r\n"
+    )
+    first, again = head(text), head(text)
+    assert (again, list(again.headers)) == (first, list(first.headers))
+    assert refused(text.replace("Host: a\r\n", "Host: a\r\nHost: a\r\n")).status == 400
+    assert refused(text.replace("Host: a\r\n", "")).status == 400
+    assert head(text.replace("Length: 2", "Length: 3")).length == 3
+
+
+def test_no_secret_is_remembered() -> None:
+    secrets = ("Authorization: Bearer fat_secret", "Cookie: key=secret", "Webhook-Signature: v1,x")
+    head(f"{GET}" + "".join(f"{line}\r\n" for line in secrets) + "\r\n")
+    assert not any(line in parse._SEEN_FIELDS for line in secrets)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    for number in range(3 * parse._MOST_SEEN):
+        head(f"GET /{number} HTTP/1.1\r\nHost: h{number}\r\nUser-Agent: {number}\r\n\r\n")
+    for memory in (parse._SEEN_LINES, parse._SEEN_FIELDS, parse._SEEN_FRAMINGS):
+        assert len(memory) <= parse._MOST_SEEN
