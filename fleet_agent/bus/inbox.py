@@ -9,10 +9,11 @@ import json
 import os
 import time
 from collections.abc import Callable
-from enum import Enum, auto
+from contextlib import suppress
 from typing import Final
 
 from fleet_agent.bus.ids import Ids
+from fleet_agent.bus.intake import Arrived, Intake, Outcome, Taken
 from fleet_agent.bus.message import Message
 from fleet_agent.bus.streams import Place, Streams
 from fleet_agent.bus.turn import Done, Turn, TurnLost
@@ -26,11 +27,7 @@ SCHEMA: Final = os.path.join(os.path.dirname(__file__), "schema")
 # What a row costs beside its body, for counting towards the limit until the next look at the file.
 ROW_BYTES: Final = 160
 
-_INSERT: Final = (
-    "INSERT INTO inbox (sender, id, lane, received_at, body, hops, in_reply_to, type, forgettable) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sender, id) DO NOTHING"
-)
-_BODY: Final = "SELECT body FROM inbox WHERE sender = ? AND id = ?"
+_KNOWN: Final = "SELECT 1 FROM inbox WHERE sender = ? AND id = ?"
 _REPLIES: Final = "SELECT body FROM inbox WHERE in_reply_to = ? AND body != x'' ORDER BY seq"
 _KEPT: Final = "UPDATE inbox SET state = 2, settled_at = ? WHERE sender = ? AND id = ?"
 _TALLY: Final = "SELECT count FROM tally WHERE box = 'inbox'"
@@ -48,23 +45,11 @@ _TYPE: Final = (
 )
 
 
-class Outcome(Enum):
-    """What became of one message, known after the commit."""
-
-    ACCEPTED = auto()
-    DUPLICATE = auto()  # the same (from, id) with the same bytes is here already
-    CONFLICT = auto()  # the same (from, id) with other bytes
-
-
 class BoxFull(TryAgain):
     """The box holds as much as its limits allow; the sender keeps the message and comes back."""
 
     http_status = 429
     title = "the box is full"
-
-
-# A message that was committed, and its id: for who waits for messages.
-Arrived = tuple[Message, str]
 
 
 class Inbox:
@@ -73,6 +58,8 @@ class Inbox:
     def __init__(self, turn: Turn, limits: Limits, *, ids: Ids) -> None:
         self._turn = turn
         self._ids = ids
+        self._intake = Intake(turn)
+        turn.before_commit(self._write)  # before the marks of its streams are written
         self._streams = Streams(turn)
         self._arrived: list[Arrived] = []
         self._listeners: list[Callable[[list[Arrived]], None]] = []
@@ -120,29 +107,21 @@ class Inbox:
         if turn.lost:  # this one goes with it
             turn.tell(done, "", None)
             return
-        if place is not None and self._streams.knows(place):
+        if place is not None and self._is_known(place):
             turn.tell(done, message.id or "", Outcome.DUPLICATE)
             return
         known = message.id or name
-        if (
-            self._depth >= self._most_messages or turn.bytes >= self._most_bytes
-        ) and not self._knows(message.sender, known):
-            full = self._reason_full()
-            raise BoxFull(full, where="inbox", mend="send it again later; its handler is too slow")
+        if self._depth >= self._most_messages or turn.bytes >= self._most_bytes:
+            self._refuse_full(message.sender, known)
         id_ = known or self._ids()
-        try:
-            # A place in a stream is memory enough, and an id that we gave nobody can repeat.
-            outcome = self._write(message, id_, forgettable=place is not None or known is None)
-        except TurnLost:
-            turn.tell(done, id_, None)  # never told: the turn's error is
-            return
-        if place is not None and outcome is not Outcome.CONFLICT:
-            self._streams.take(place)
-        turn.tell(done, id_, outcome)
+        ticket = turn.tell(done, id_, Outcome.ACCEPTED)
+        # A place in a stream is memory enough, and an id that we gave nobody can repeat.
+        self._take(message, id_, ticket, place, forgettable=place is not None or known is None)
 
     def note(self, message: Message) -> None:
         """Keep a word of our own to the local agent, however full the box is. Raises TurnLost."""
-        self._write(message, message.id or self._ids(), forgettable=True)
+        self._take(message, message.id or self._ids(), None, None, forgettable=True)
+        self._write()
 
     def settled(self) -> None:
         """One message less is open (``leases``)."""
@@ -153,12 +132,20 @@ class Inbox:
         self._depth += 1
 
     def hops_of(self, sender: str, id_: str) -> int | None:
-        """The hops of a message that came in here; None where it is not known (any more)."""
+        """The hops of a message that came in here; None where it is not known (any more).
+
+        Raises TurnLost.
+        """
+        self._write()
         rows = self._turn.read("SELECT hops FROM inbox WHERE sender = ? AND id = ?", (sender, id_))
         return rows[0][0] if rows else None
 
     def reply_to(self, id_: str, name: str) -> bytes | None:
-        """The first response to the message ``id_`` of ``name``, byte for byte."""
+        """The first response to the message ``id_`` of ``name``, byte for byte.
+
+        Raises TurnLost.
+        """
+        self._write()
         for (body,) in self._turn.each(_REPLIES, (id_,)):
             # Ids are their senders' own: two may have sent the same one.
             if json.loads(body)["to"] == name:
@@ -168,32 +155,46 @@ class Inbox:
     def keep(self, message: Message, done: Done) -> None:
         """Keep what the local agent answers to somebody who has no daemon (the holder of a token):
         it is here to be asked for, and handed out to nobody. ``done`` hears after the commit."""
-        turn = self._turn
         id_ = message.id or self._ids()
-        try:
-            outcome = None if turn.lost else self._write(message, id_, forgettable=True)
-            if outcome is Outcome.ACCEPTED:
+        ticket = self._turn.tell(done, id_, Outcome.ACCEPTED)
+        with suppress(TurnLost):  # the turn's error is told
+            self._write()
+            before = len(self._arrived)
+            self._take(message, id_, ticket, None, forgettable=True)
+            self._write()
+            if len(self._arrived) > before:
                 self._depth -= 1
-                turn.execute(_KEPT, (time.time(), message.sender, id_))
-        except TurnLost:
-            outcome = None  # never told: the turn's error is
-        turn.tell(done, id_, outcome)
+                self._turn.execute(_KEPT, (time.time(), message.sender, id_))
 
-    def _write(self, message: Message, id_: str, *, forgettable: bool) -> Outcome:
-        raw = message.raw
+    def _take(
+        self,
+        message: Message,
+        id_: str,
+        ticket: int | None,
+        place: Place | None,
+        *,
+        forgettable: bool,
+    ) -> None:
+        """Write it with what else comes in this turn; counted as if it were new."""
         lane = 1 if message.type == MessageType.ALERT else 0
-        row = (
-            message.sender, id_, lane, time.time(), raw, message.hops, message.in_reply_to,
-            message.type, 1 if forgettable else None,
-        )  # fmt: skip
-        if self._turn.execute(_INSERT, row).rowcount == 1:
-            self._depth += 1
-            self._turn.wrote(len(raw) + ROW_BYTES)
-            self._arrived.append((message, id_))
-            return Outcome.ACCEPTED
-        (body,) = self._turn.execute(_BODY, (message.sender, id_)).fetchone()
-        # A body that was cleared away after its handling can't be compared any more.
-        return Outcome.DUPLICATE if body in (raw, b"") else Outcome.CONFLICT
+        try:
+            before = 0 if place is None else self._streams.take(place)
+            taken = Taken(message, id_, ticket, place, before)
+            self._intake.take(taken, lane, forgettable=forgettable)
+        except TurnLost:
+            if ticket is None:
+                raise
+            return  # the turn's error is told
+        self._depth += 1
+        self._turn.wrote(len(message.raw) + ROW_BYTES)
+
+    def _write(self) -> None:
+        """Write what came in so far. Raises TurnLost."""
+        new, repeats = self._intake.write(self._streams)
+        self._arrived += new
+        if repeats:
+            self._depth -= len(repeats)
+            self._turn.wrote(-sum(len(one.raw) + ROW_BYTES for one in repeats))
 
     def _tell_arrived(self) -> None:
         arrived, self._arrived = self._arrived, []
@@ -203,6 +204,7 @@ class Inbox:
 
     def _undone(self) -> None:
         self._arrived = []
+        self._intake.forget()
         self._depth = self._saved = self._turn.store.number(_TALLY)
 
     def _save(self) -> None:
@@ -218,13 +220,26 @@ class Inbox:
                 connection.execute(_TYPE)
                 connection.execute(_COUNT)
 
-    def _reason_full(self) -> str:
-        if self._depth >= self._most_messages:
-            return f"{self._depth} messages wait"
-        return f"its file has reached {self._most_bytes} bytes"
+    def _is_known(self, place: Place) -> bool:
+        """Whether the place was taken. Raises OutOfOrder."""
+        if not self._streams.knows(place):
+            return False
+        with suppress(TurnLost):  # then this turn's error is told
+            self._write()  # what was taken in this turn may yet prove refused
+        return self._streams.knows(place)
 
-    def _knows(self, sender: str, id_: str | None) -> bool:
-        return id_ is not None and bool(self._turn.read(_BODY, (sender, id_)))
+    def _refuse_full(self, sender: str, id_: str | None) -> None:
+        """Raise BoxFull, unless it is not full or ``id_`` is here already."""
+        with suppress(TurnLost):  # then this turn's error is told
+            self._write()  # some of what is counted may be repeats
+        if self._depth >= self._most_messages:
+            full = f"{self._depth} messages wait"
+        elif self._turn.bytes >= self._most_bytes:
+            full = f"its file has reached {self._most_bytes} bytes"
+        else:
+            return
+        if id_ is None or not self._turn.read(_KNOWN, (sender, id_)):
+            raise BoxFull(full, where="inbox", mend="send it again later; its handler is too slow")
 
 
 def open_turn(path: str, *, failed: Callable[[Exception], None]) -> Turn:

@@ -46,7 +46,7 @@ class PairKey(NamedTuple):
 class Keyring:
     """What ``read`` found. Immutable; a reload makes a new one."""
 
-    __slots__ = ("_local", "_pairs", "_tokens", "digest")
+    __slots__ = ("_local", "_pairs", "_secrets", "_tokens", "digest")
 
     def __init__(
         self,
@@ -56,6 +56,7 @@ class Keyring:
         digest: str = NOTHING_READ,
     ) -> None:
         self._pairs = pairs
+        self._secrets = {peer: tuple(one.key for one in keys) for peer, keys in pairs.items()}
         self._tokens = tokens
         self._local = local_token
         # Tells phase keys whether this daemon has read what lies there.
@@ -82,6 +83,10 @@ class Keyring:
     def pair(self, peer: str) -> tuple[PairKey, ...]:
         """The keys shared with ``peer``, the newest epoch first; none where there is none."""
         return self._pairs.get(peer, ())
+
+    def secrets(self, peer: str) -> tuple[bytes, ...]:
+        """The keys of ``pair``, without their epochs."""
+        return self._secrets.get(peer, ())
 
     @property
     def peers(self) -> tuple[str, ...]:

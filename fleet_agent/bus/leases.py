@@ -11,7 +11,8 @@ from os import urandom
 from typing import Final, NamedTuple
 
 from fleet_agent.bus.heads import Head, Key, ended, pick, soonest
-from fleet_agent.bus.inbox import Arrived, Inbox
+from fleet_agent.bus.inbox import Inbox
+from fleet_agent.bus.intake import Arrived
 from fleet_agent.bus.leaserows import LeaseRows
 from fleet_agent.bus.life import Got, move
 from fleet_agent.bus.steady import Steady

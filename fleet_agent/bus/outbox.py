@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from fleet_agent.bus import stamp
 from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import BoxFull, Outcome
+from fleet_agent.bus.inbox import BoxFull
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.bus.life import Sent
 from fleet_agent.bus.message import Message
 from fleet_agent.bus.turn import Done, Turn, TurnLost

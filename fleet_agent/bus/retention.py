@@ -68,7 +68,7 @@ class Retention:
         more = self._sent(now, crowded=crowded) | self._got(now)
         if crowded:
             more |= self._compaction.step(now, _ROWS_A_STEP)
-            self._turn.wrote(1)  # so that the file is measured anew
+        self._turn.freed()
         return more
 
     def _sent(self, now: float, *, crowded: bool) -> bool:

@@ -69,11 +69,17 @@ class Streams:
             raise OutOfOrder(place, high)
         return False
 
-    def take(self, place: Place) -> None:
-        """The message of ``place`` was written in this turn."""
+    def take(self, place: Place) -> int:
+        """The message of ``place`` is written in this turn; how far the stream had come before."""
         key = (place.sender, place.stream)
+        before = self._high.get(key, 0)
         self._high[key] = place.number
         self._moved.add(key)
+        return before
+
+    def set_back(self, stream: tuple[str, str], high: int) -> None:
+        """What was taken behind ``high`` in this turn was refused after all."""
+        self._high[stream] = high
 
     def _write(self) -> None:
         if not self._moved:

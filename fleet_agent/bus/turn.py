@@ -16,6 +16,9 @@ from fleet_agent.store.sqlite import Checkpointer, Store
 # Some 8 MiB of log between two checkpoints.
 _CHECKPOINT_FRAMES: Final = 2000
 
+# How often to look how large the file really is: asking takes as long as writing four messages.
+_MEASURE_BYTES: Final = 256 * 1024
+
 # Called once after the commit with what was put, or with the error that undid it.
 Done = Callable[[str, Any], None]
 
@@ -48,6 +51,7 @@ class Turn:
         self._committed: list[Callable[[], None]] = []
         self._undone: list[Callable[[], None]] = []
         self._written = 0
+        self._unmeasured = 0  # bytes that are in ``file_bytes`` as counted, not as measured
         self.file_bytes = self._measure()
 
     @property
@@ -62,16 +66,32 @@ class Turn:
 
     def execute(self, sql: str, row: Iterable[Any] = ()) -> sqlite3.Cursor:
         """Write within this turn's transaction. Raises TurnLost."""
-        if self._error is not None:
-            raise TurnLost
+        if not self._open or self._error is not None:
+            self.begin()
         try:
-            if not self._open:
-                self._run("BEGIN IMMEDIATE")
-                self._open = True
             return self._run(sql, row)  # type: ignore[arg-type]
         except sqlite3.Error as error:
-            self._error = self._translate(error)
-            raise TurnLost from error
+            raise self._lose(error) from error
+
+    def execute_many(self, sql: str, rows: Iterable[Iterable[Any]]) -> int:
+        """Write each of ``rows``; how many rows of the table changed. Raises TurnLost."""
+        self.begin()
+        try:
+            return self.store.connection.executemany(sql, rows).rowcount  # type: ignore[arg-type]
+        except sqlite3.Error as error:
+            raise self._lose(error) from error
+
+    def begin(self) -> None:
+        """Open this turn's transaction, if it is not open yet. Raises TurnLost."""
+        if self._error is not None:
+            raise TurnLost
+        if self._open:
+            return
+        try:
+            self._run("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise self._lose(error) from error
+        self._open = True
 
     def read(self, sql: str, row: Iterable[Any] = ()) -> list[Any]:
         """Rows as they are now, this turn's included. Raises what the store's errors are."""
@@ -91,9 +111,22 @@ class Turn:
         """Count bytes that were written, towards limits and checkpoints."""
         self._written += count
 
-    def tell(self, done: Done, id_: str, result: Any) -> None:
-        """Call ``done(id_, result)`` after the commit, or ``done(id_, error)``."""
+    def freed(self) -> None:
+        """Rows were deleted: look anew how large the file is."""
+        self._unmeasured = _MEASURE_BYTES
+
+    def tell(self, done: Done, id_: str, result: Any) -> int:
+        """Call ``done(id_, result)`` after the commit, or ``done(id_, error)``.
+
+        The number returned is for ``correct``.
+        """
         self._waiting.append((done, id_, result))
+        return len(self._waiting) - 1
+
+    def correct(self, number: int, result: Any) -> None:
+        """Tell another result than was said before, since it turned out so before the commit."""
+        done, id_, _ = self._waiting[number]
+        self._waiting[number] = (done, id_, result)
 
     def before_commit(self, call: Callable[[], None]) -> None:
         """Call ``call`` before each commit; it may still ``execute``."""
@@ -131,7 +164,9 @@ class Turn:
         for call in self._committed:
             call()
         self._checkpointer.after_commit(written)
-        if written:
+        self.file_bytes += written
+        self._unmeasured += written
+        if self._unmeasured >= _MEASURE_BYTES:
             self.file_bytes = self._measure()
 
     def close(self) -> None:
@@ -161,6 +196,10 @@ class Turn:
         for done, id_, _ in waiting:
             done(id_, error)
 
+    def _lose(self, error: sqlite3.Error) -> TurnLost:
+        self._error = self._translate(error)
+        return TurnLost()
+
     def _translate(self, error: sqlite3.Error) -> FleetError:
         known = translate(error, self.store.path)
         if isinstance(known, StoreFull | StoreBusy | StoreBroken):
@@ -170,6 +209,7 @@ class Turn:
 
     def _measure(self) -> int:
         """Bytes that the rows take, in the file or still in its log; freed pages are room."""
+        self._unmeasured = 0
         pages, free, size = (
             self.store.number(f"PRAGMA {name}")
             for name in ("page_count", "freelist_count", "page_size")

@@ -117,7 +117,7 @@ def note(error: RequestError, request: Request, serving: Serving) -> None:
 def _peer(request: Request, serving: Serving, now: float) -> Caller:
     said = request.headers.get_lower
     sender = said(HEADER_FROM) or ""
-    keys = serving.keyring.pair(sender)
+    keys = serving.keyring.secrets(sender)
     if not keys:
         if serving.unsigned:
             return Caller(ANYONE, None)
@@ -127,7 +127,7 @@ def _peer(request: Request, serving: Serving, now: float) -> Caller:
             mend="say the name of the wizard whose key signs; keys come with a deploy",
         )
     signing.verify(
-        [one.key for one in keys],
+        keys,
         said(signing.HEADER_ID) or "",
         said(signing.HEADER_TIMESTAMP) or "",
         request.body,

@@ -12,7 +12,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fleet_agent.bus.delivery import Delivery
-from fleet_agent.bus.inbox import Arrived, Inbox
+from fleet_agent.bus.inbox import Inbox
+from fleet_agent.bus.intake import Arrived
 from fleet_agent.bus.leases import Leases
 from fleet_agent.bus.lifestory import LifeStory
 from fleet_agent.bus.turn import Turn

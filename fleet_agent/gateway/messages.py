@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final, TypeGuard
 
 from fleet_agent.bus.batch import read_head
-from fleet_agent.bus.inbox import Inbox, Outcome
+from fleet_agent.bus.inbox import Inbox
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.bus.message import Bounds, MessageRefused, check, is_id
 from fleet_agent.bus.sending import Sending
 from fleet_agent.bus.streams import Place
@@ -19,7 +20,7 @@ from fleet_agent.errors import FleetError, RequestError
 from fleet_agent.gateway.admission import admit
 from fleet_agent.gateway.callers import ANYONE, LOCAL, PEER, Caller, identify, note, refuse
 from fleet_agent.gateway.serving import Serving
-from fleet_agent.gateway.statuses import Batch, problem_of, status_of
+from fleet_agent.gateway.statuses import Alone, Batch, problem_of
 from fleet_agent.httpd.answer import problem
 from fleet_agent.httpd.deferred import Deferred
 from fleet_agent.httpd.types import Request, Response
@@ -86,15 +87,10 @@ class Messages:
         return self._single(request, caller)
 
     def _single(self, request: Request, caller: Caller) -> Response | Deferred:
-        answer = Deferred()
+        answer = Alone()
         try:
-            self._take(
-                request.body,
-                caller,
-                signed_id=_signed_id(request, caller),
-                sender=None,
-                done=lambda id_, outcome: answer.resolve(status_of(id_, outcome)),
-            )
+            signed_id = _signed_id(request, caller)
+            self._take(request.body, caller, signed_id, None, answer.told)
         except FleetError as error:
             if _is_forged(error):
                 return refuse(error, request, self._serving)
@@ -110,9 +106,9 @@ class Messages:
                 sender = self._take(
                     line.removesuffix(b"\r"),
                     caller,
-                    signed_id=signed_id and f"{signed_id}:{number}",
-                    sender=sender,
-                    done=batch.hears(number),
+                    signed_id and f"{signed_id}:{number}",
+                    sender,
+                    batch.hears(number),
                 )
             except FleetError as error:
                 if _is_forged(error) and not audited:
@@ -152,9 +148,9 @@ class Messages:
                 self._take(
                     line,
                     caller,
-                    signed_id=None,
-                    sender=head.sender,
-                    done=batch.hears(number),
+                    None,
+                    head.sender,
+                    batch.hears(number),
                     place=Place(head.sender, head.stream, after, place),
                 )
             except FleetError as error:
@@ -179,10 +175,10 @@ class Messages:
         self,
         raw: bytes,
         caller: Caller,
-        *,
         signed_id: str | None,
         sender: str | None,
         done: Callable[[str, Outcome | FleetError], None],
+        *,
         place: Place | None = None,
     ) -> str:
         """Check, admit and keep one message; its ``from``. ``sender`` is the batch's, if known.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from fleet_agent.bus.inbox import Outcome
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.bus.message import MessageRefused
 from fleet_agent.errors import FleetError, RequestError
 from fleet_agent.httpd.answer import json_response, problem
@@ -17,6 +17,19 @@ from fleet_agent.httpd.types import Response
 from fleet_agent.wire import MEDIA_NDJSON
 
 _MULTI_STATUS: Final = 207
+
+
+class Alone(Deferred):
+    """The status of one message."""
+
+    __slots__ = ()
+
+    def told(self, id_: str, outcome: Outcome | FleetError) -> None:
+        """What became of it."""
+        if outcome is Outcome.ACCEPTED:
+            self.resolve(accepted(id_))
+        else:
+            self.resolve(status_of(id_, outcome))
 
 
 class Batch:
@@ -59,8 +72,7 @@ class Batch:
 def status_of(id_: str, outcome: Outcome | FleetError) -> Response:
     """What one message is answered."""
     if outcome is Outcome.ACCEPTED:
-        # Ids are checked or made by us: nothing in them needs escaping.
-        return Response(202, f'{{"id":"{id_}","status":"accepted"}}'.encode())
+        return accepted(id_)
     if outcome is Outcome.DUPLICATE:
         return json_response(200, {"id": id_, "status": "duplicate"})
     if outcome is Outcome.CONFLICT:
@@ -74,6 +86,12 @@ def status_of(id_: str, outcome: Outcome | FleetError) -> Response:
             )
         )
     return problem_of(outcome)
+
+
+def accepted(id_: str) -> Response:
+    """That a message is on disk."""
+    # Ids are checked or made by us: nothing in them needs escaping.
+    return Response(202, f'{{"id":"{id_}","status":"accepted"}}'.encode())
 
 
 def problem_of(error: FleetError) -> Response:

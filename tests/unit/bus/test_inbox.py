@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import BoxFull, Inbox, Outcome, open_turn
+from fleet_agent.bus.inbox import BoxFull, Inbox, open_turn
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.errors import FleetError
 from fleet_agent.limits import Limits
 from fleet_agent.store.errors import StoreBroken, StoreBusy, StoreFull

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet_agent.bus.inbox import BoxFull, Outcome
+from fleet_agent.bus.inbox import BoxFull
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.bus.outbox import Late, Row
 from fleet_agent.limits import Limits
 from fleet_agent.store.errors import StoreFull

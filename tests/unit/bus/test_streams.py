@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fleet_agent.bus.inbox import BoxFull, Outcome
+from fleet_agent.bus.inbox import BoxFull
+from fleet_agent.bus.intake import Outcome
 from fleet_agent.bus.streams import OutOfOrder, Place
 from fleet_agent.limits import Limits
 from tests.unit.bus.busparts import Boxes, message
