@@ -5,6 +5,7 @@ Decides nothing about requests; the rooms below do.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -45,6 +46,9 @@ _FIXED: Final = (
     "fleet", "role", "address", "port", "tls", "hook", "handlers", "state_dir", "run_dir",
     "keys_dir", "deploy_socket",
 )  # fmt: skip
+
+# A turn of 512 messages makes about as many objects, and none of them is garbage before its end.
+_GARBAGE_OBJECTS: Final = 20_000
 
 log = logging.getLogger("fleet_agent.services")
 
@@ -97,6 +101,9 @@ class Agent:
         sockets = (*self._listening.gateway, *self._listening.hook)
         log.info("%s: serving on %s", wizard, ", ".join(self._shown(sock) for sock in sockets))
         self._notifier.ready(f"serving {wizard}")
+        # What is here now stays: looking through it for garbage again and again stalls turns.
+        gc.freeze()
+        gc.set_threshold(_GARBAGE_OBJECTS)
         self._server.serve_forever()
         signals.close()
         self._bus.close()
