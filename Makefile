@@ -10,7 +10,7 @@ SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
 .PHONY: help venv test format lint types units pytest demo lab lab-thirty lab-bus fuzz \
-	bench-deploy bench-start bench-registry bench-handlers bench-bus clean
+	bench-deploy bench-start bench-registry bench-handlers bench-bus bench-bus-long clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,8 +77,15 @@ bench-registry: venv ## 10,000 wizards: checked by the operator, loaded on a nod
 bench-handlers: venv ## a request answered by a program, end to end: latency, answers a second
 	$(BIN)/python -m tests.bench.bench_handlers
 
-bench-bus: venv ## messages a second: into one daemon, and from daemon to daemon
-	$(BIN)/python -m tests.bench.bench_bus
+bench-bus: venv ## messages a second, beside FastAPI, Redis and NATS (BENCH="--rounds 3 --seconds 4")
+	@.ci/need wrk
+	@.ci/need redis-server nats-server || true
+	$(BIN)/pip install -qq --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python -m tests.bench.bench_bus $(BENCH)
+
+bench-bus-long: venv ## a million messages in, a million waiting, random ids, /health in a burst
+	@.ci/need wrk
+	$(BIN)/python -m tests.bench.bench_bus_long $(BENCH)
 
 clean: ## remove what the targets made here (.venv, .demo, caches, artifacts)
 	rm -rf $(VENV) .demo build dist *.egg-info artifacts
