@@ -5,6 +5,8 @@ from __future__ import annotations
 import ssl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fleet_agent.httpd.tls import Secured, client_context
 from tests.authority import Issued, issued
@@ -120,6 +122,39 @@ def test_a_hostile_handshake_ends_the_connection_and_nothing_else(hostile: bytes
     assert server.feed(hostile) == b""
     assert server.broken
     assert not server.open
+
+
+def first_flight() -> bytes:
+    """What a client begins with."""
+    client = Secured(issued().client, name="127.0.0.1")
+    client.feed(b"")
+    return client.replies()
+
+
+HELLO = first_flight()
+SERVER, CLIENT = issued().server, issued().client
+
+
+@given(st.binary(max_size=300), st.integers(0, len(HELLO)), st.booleans())
+def test_whatever_a_stranger_says_is_refused_as_a_value(
+    noise: bytes, at: int, instead: bool
+) -> None:
+    rest = HELLO[at + len(noise) :] if instead else b""
+    server = Secured(SERVER)
+    said = HELLO[:at] + noise + rest
+    heard = server.feed(said)
+    assert heard == (said if server.plain else b"")
+    server.replies()
+    assert not server.open
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_whatever_answers_a_client_is_refused_as_a_value(noise: bytes) -> None:
+    client = Secured(CLIENT, name="127.0.0.1")
+    client.feed(b"")
+    assert client.feed(noise) == b""
+    assert not client.open
+    client.replies()
 
 
 def test_a_record_that_was_changed_on_the_way_ends_the_connection() -> None:
