@@ -6,6 +6,7 @@ of its own mending.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,12 @@ class Faults:
         kill(node, self._daemon(node))
 
     def _restart(self, node: Node) -> None:
-        node.inside(["systemctl", "restart", self._daemon(node)])
+        """A start that fails is tried again by systemd; its words are kept for whoever looks."""
+        unit = self._daemon(node)
+        done = node.inside(["systemctl", "restart", unit], check=False)
+        if done.returncode:
+            words = node.journal(unit, 30)
+            print(f"{node.name}: {done.stderr}{words}", file=sys.stderr, flush=True)
 
     def _kill_agent(self, node: Node) -> None:
         for unit in (SENDER, CONSUMER):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import content
 from .agents import Agents, Order
 from .checker import Verdict, check
 from .faults import Faults
@@ -20,6 +21,8 @@ from .schedule import Fault, lasting
 WORK_S = 1.2
 SENT_LIMIT_S = 180.0
 DRAIN_LIMIT_S = 90.0
+# Lines of a daemon's journal that are kept.
+WORDS = 20_000
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,21 @@ def prove(
         finished = agents.wait_sent(SENT_LIMIT_S) and agents.wait_drained(DRAIN_LIMIT_S)
     finally:
         agents.stop()
+        _keep_words(ground, artifacts, name)
     history = [*made, *agents.history()]
     write(artifacts / f"{name}.jsonl", history)
     proof = Proof(name, seed, time.monotonic() - began, finished, check(history))
     (artifacts / f"{name}.verdict.json").write_text(proof.line() + "\n")
     return proof
+
+
+def _keep_words(ground: Ground, artifacts: Path, name: str) -> None:
+    """What the daemons said, beside the history."""
+    artifacts.mkdir(parents=True, exist_ok=True)
+    for wizard, node in ground.fleet.nodes.items():
+        if node.up:
+            said = node.journal(content.daemon_of(wizard), WORDS)
+            (artifacts / f"{name}.{wizard}.log").write_text(said)
 
 
 def _words(fault: Fault) -> str:
