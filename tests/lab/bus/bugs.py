@@ -36,8 +36,8 @@ BUGS: Mapping[str, Edits] = {
         "fleet_agent/bus/streams.py": (
             ("if place.number <= high:\n            return True", "if False:\n            pass"),
         ),
+        "fleet_agent/bus/intake.py": (("ON CONFLICT (sender, id) DO NOTHING", ""),),
         "fleet_agent/bus/inbox.py": (
-            ("ON CONFLICT (sender, id) DO NOTHING", ""),
             (
                 "return Turn(open_store(path, from_folder(SCHEMA)), failed=failed)",
                 "store = open_store(path, from_folder(SCHEMA))\n"
