@@ -21,6 +21,7 @@ from fleet_agent.registry.schema import Handler as Declared
 from fleet_agent.runner.client import Gone, Run
 from fleet_agent.runner.lastwords import last_line
 from fleet_agent.runner.protocol import Order, Outcome
+from fleet_agent.services.listeners import EXEC_SOCKET
 from fleet_agent.wire import MEDIA_JSON
 
 # The runner ends a job in time itself; who waits for longer waits for a runner that is stuck.
@@ -35,7 +36,7 @@ def handlers_of(
     declared: Mapping[str, Declared], loop: Loop, run_dir: str, limits: Callable[[], Limits]
 ) -> dict[str, Handler]:
     """A way to each declared handler, by type of message."""
-    socket = os.path.join(run_dir, "exec.sock")
+    socket = os.path.join(run_dir, EXEC_SOCKET)
     return {
         kind: _over_http(one.http, loop, limits) if one.http else _run(socket, loop, limits)
         for kind, one in declared.items()

@@ -18,6 +18,7 @@ from fleet_agent.services.settings import Settings
 from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
 
 AGENT_SOCKET: Final = "agent.sock"
+EXEC_SOCKET: Final = "exec.sock"  # the runner's, beside it
 _LOOPBACK: Final = "127.0.0.1"
 _ON_LOOPBACK: Final = (_LOOPBACK, "0.0.0.0")
 

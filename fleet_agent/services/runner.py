@@ -20,14 +20,13 @@ from fleet_agent.runner.bounds import Bounds
 from fleet_agent.runner.cells import open_cells
 from fleet_agent.runner.server import Ground, Runner
 from fleet_agent.services.activation import take_sockets
-from fleet_agent.services.listeners import AGENT_SOCKET
+from fleet_agent.services.listeners import AGENT_SOCKET, EXEC_SOCKET
 from fleet_agent.services.notify import Notifier
 from fleet_agent.services.origin import Origin
 from fleet_agent.services.settings import Settings
 from fleet_agent.services.signals import Signals
 from fleet_agent.wire import SOCKET_EXEC
 
-EXEC_SOCKET: Final = "exec.sock"
 # What systemd tells us is for nobody else's ears.
 _OURS: Final = frozenset({
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_PID", "LISTEN_FDS",
