@@ -27,6 +27,8 @@ _LOOPBACK_V6: Final = "::1"
 _HOST: Final = re.compile(
     r"(localhost|[0-9]+(\.[0-9]+){3}|\[[0-9a-fA-F:.]+\])(:[0-9]*)?", re.IGNORECASE
 )
+# W3C Fetch Metadata: who made a browser ask. A person who types the address is "none".
+_FOREIGN_SITES: Final = frozenset({"cross-site", "same-site"})
 _BEARER: Final = "bearer "
 _SHOWN: Final = 60
 # 401 must say how one could come in (RFC 9110 section 11.6.1).
@@ -74,9 +76,12 @@ def is_local(request: Request) -> bool:
     """Whether the caller is a process of this machine: over the Unix socket or loopback.
 
     A web page that a browser of this machine shows is none: what it may send without asking
-    carries an Origin, or (DNS rebinding) a Host that is no name of loopback.
+    carries an Origin, or (a picture's GET) Sec-Fetch-Site, or (DNS rebinding) a Host that is no
+    name of loopback.
     """
     if request.headers.get("origin") is not None:
+        return False
+    if request.headers.get("sec-fetch-site") in _FOREIGN_SITES:
         return False
     if request.peer.kind == "unix":
         return True

@@ -41,6 +41,8 @@ class Pull:
         refused = refuse_others(request, self._serving, _WHAT)
         if refused is not None:
             return refused
+        if request.method == "HEAD":
+            return Response(200, b"")  # whoever wants no messages is given none
         said = request.query_value
         wish = Wish(
             int(_number("limit", said("limit") or "1", whole=True, least=1, most=_MOST_AT_ONCE)),

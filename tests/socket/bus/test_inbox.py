@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.busfleet import QUICK, SECONDS, BusFleet, until
-from tests.daemon import ask as ask_tcp
+from tests.pulling import local, settle, story, take
 
-LIMITS = {**QUICK, "inbox_attempts": 3}
+LIMITS = {**QUICK, "inbox_attempts": 3, "http_drain_seconds": 300}
 NAMES = ("ezra", "bezalel", "allegro")
 
 
@@ -29,32 +29,6 @@ def fleet() -> Iterator[BusFleet]:
     ):
         made.start("bezalel")
         yield made
-
-
-def local(fleet: BusFleet, payload: Any, **more: Any) -> str:
-    """bezalel's agent sends itself a message; its id."""
-    status, said = fleet.send("bezalel", "bezalel", payload, **more)
-    assert status == 202
-    return str(said["id"])
-
-
-def take(fleet: BusFleet, query: str = "wait=25&lease=600") -> list[dict[str, Any]]:
-    status, said = fleet.ask("bezalel", "GET", f"/inbox?{query}")
-    assert status == 200, said
-    found: list[dict[str, Any]] = said["messages"]
-    return found
-
-
-def settle(fleet: BusFleet, one: dict[str, Any], how: str, **more: Any) -> tuple[int, Any]:
-    return fleet.ask(
-        "bezalel", "POST", f"/inbox/{one['id']}/{how}", {"receipt": one["receipt"], **more}
-    )
-
-
-def story(fleet: BusFleet, id_: str) -> dict[str, Any]:
-    """What bezalel's daemon tells of a message that its agent sent itself."""
-    told: dict[str, Any] = fleet.ask("bezalel", "GET", f"/message/{id_}")[1]["received"]
-    return told
 
 
 def in_background(call: Any) -> tuple[threading.Thread, list[Any]]:
@@ -151,13 +125,11 @@ def test_the_end_of_the_daemon_answers_who_waits(fleet: BusFleet) -> None:
     thread, got = in_background(lambda: take(fleet))
     waiting(fleet, 1)
     other, response = in_background(lambda: fleet.ask("bezalel", "GET", "/message/x?wait=25"))
-    began = time.monotonic()
     assert fleet.end("bezalel") == 0
     thread.join(SECONDS)
     other.join(SECONDS)
     assert got == [[]]
     assert response[0][0] == 204
-    assert time.monotonic() - began < 20, "nobody waits for the poll's own end"
 
 
 def test_alerts_come_first_and_of_one_sender_one_at_a_time(fleet: BusFleet) -> None:
@@ -293,6 +265,10 @@ def test_a_lease_outlives_a_restart(fleet: BusFleet) -> None:
 def test_while_agents_pull_and_daemons_die_all_is_handled_and_acked_once(
     fleet: BusFleet, stop: signal.Signals
 ) -> None:
+    # Leases end all the time here, on a slow machine more often than a message may be tried.
+    fleet.end("bezalel")
+    fleet.configure("bezalel", {**LIMITS, "inbox_attempts": 1000})
+    fleet.start("bezalel")
     count, acked, stopped = 60, [], threading.Event()
 
     def work() -> None:
@@ -334,67 +310,3 @@ def test_more_who_wait_than_allowed_are_told_so(fleet: BusFleet) -> None:
     assert (status, said["title"]) == (429, "too many wait")
     local(fleet, 1)
     thread.join(SECONDS)
-
-
-def test_the_inbox_is_for_the_local_agent_alone(fleet: BusFleet) -> None:
-    id_ = local(fleet, 1)
-    (one,) = take(fleet)
-    from_ = {"fleet-from": "ezra"}  # unsigned: allow
-    port = fleet.ports["bezalel"]
-    for method, path in (
-        ("GET", "/inbox"),
-        ("POST", f"/inbox/{id_}/ack"),
-        ("POST", f"/inbox/{id_}/nack"),
-        ("POST", f"/inbox/{id_}/extend"),
-        ("POST", f"/message/{id_}/answered"),
-        ("GET", "/dead-letters?box=inbox"),
-    ):
-        body = {"receipt": one["receipt"]} if method == "POST" else None
-        assert ask_tcp(port, method, path, body, from_)[0] == 403, path
-    assert story(fleet, id_)["state"] == "leased"
-
-
-@pytest.mark.parametrize(
-    "query",
-    ["wait=long", "wait=-1", "limit=0", "limit=1.5", "limit=9999", "lease=nan", "type=shout"],
-)
-def test_a_question_that_is_none_names_the_mend(fleet: BusFleet, query: str) -> None:
-    status, said = fleet.ask("bezalel", "GET", f"/inbox?{query}")
-    assert (status, said["where"]) == (400, "query")
-    assert said["mend"]
-
-
-@pytest.mark.parametrize(
-    ("how", "body", "status", "where"),
-    [
-        ("ack", {}, 400, "receipt"),
-        ("ack", {"receipt": 5}, 400, "receipt"),
-        ("ack", {"receipt": "x", "delay": 1}, 400, "delay"),
-        ("ack", {"receipt": "x"}, 404, "receipt"),
-        ("ack", {"receipt": "1." + "0" * 24}, 409, "receipt"),
-        ("ack", {"receipt": "9" * 30 + ".x"}, 404, "receipt"),
-        ("ack", {"receipt": "\N{ARABIC-INDIC DIGIT ONE}.x"}, 404, "receipt"),
-        ("nack", {"receipt": "x", "delay": -1}, 400, "delay"),
-        ("nack", {"receipt": "x", "reason": 5}, 400, "reason"),
-        ("extend", {"receipt": "x", "seconds": True}, 400, "seconds"),
-        ("extend", [], 400, ""),
-    ],
-)
-def test_a_settling_that_is_none_settles_nothing(
-    fleet: BusFleet, how: str, body: Any, status: int, where: str
-) -> None:
-    id_ = local(fleet, 1)
-    take(fleet)
-    answer = fleet.ask("bezalel", "POST", f"/inbox/{id_}/{how}", body)
-    assert (answer[0], answer[1].get("where", "")) == (status, where), answer
-    assert story(fleet, id_)["state"] == "leased"
-
-
-def test_a_receipt_settles_its_own_message_only(fleet: BusFleet) -> None:
-    first, second = local(fleet, 1), local(fleet, 2, type="alert")
-    (alarm, one) = take(fleet, "limit=2")
-    status, said = fleet.ask(
-        "bezalel", "POST", f"/inbox/{first}/ack", {"receipt": alarm["receipt"]}
-    )
-    assert (status, one["id"]) == (404, first), said
-    assert story(fleet, second)["state"] == "leased"

@@ -61,6 +61,10 @@ def test_a_name_rebound_to_loopback_is_not_local(host: str) -> None:
 def test_a_web_page_in_a_browser_of_this_machine_is_not_local(peer: Peer) -> None:
     asked = request("/message", b"{}", peer=peer, headers=(("Origin", "http://evil.example"),))
     assert not is_local(asked)
+    for site, local in (("cross-site", False), ("same-site", False), ("none", True)):
+        # A picture's GET carries no Origin.
+        asked = request("/inbox", peer=peer, headers=(("Sec-Fetch-Site", site),))
+        assert is_local(asked) == local
 
 
 def test_a_stranger_is_refused_and_told_how_to_come_in() -> None:
