@@ -393,6 +393,7 @@ class Connection:
         self._shared.loop.remove_reader(self._fd)
         self._outgoing.stop()
         self._socket.close()
+        self._reader.stop()  # a batch it read may be large, and a collection far away
         self._out = []
         self._drop_slots()
         self._on_close(self)

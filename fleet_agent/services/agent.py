@@ -47,9 +47,6 @@ _FIXED: Final = (
     "keys_dir", "deploy_socket",
 )  # fmt: skip
 
-# A turn of 512 messages makes about as many objects, and none of them is garbage before its end.
-_GARBAGE_OBJECTS: Final = 20_000
-
 log = logging.getLogger("fleet_agent.services")
 
 
@@ -103,7 +100,6 @@ class Agent:
         self._notifier.ready(f"serving {wizard}")
         # What is here now stays: looking through it for garbage again and again stalls turns.
         gc.freeze()
-        gc.set_threshold(_GARBAGE_OBJECTS)
         self._server.serve_forever()
         signals.close()
         self._bus.close()
