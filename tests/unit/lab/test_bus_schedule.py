@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.lab.bus.schedule import SECONDS, Kind, lasting, plan
+from tests.lab.bus.schedule import SECONDS, USUAL, Kind, lasting, plan
 
 NODES = ("n1", "n2", "n3")
 SEEDS = range(200)
@@ -15,9 +15,9 @@ def test_a_seed_determines_the_plan_and_another_seed_another_one() -> None:
 
 def test_each_round_has_every_kind_once() -> None:
     faults = plan(1, NODES, rounds=3)
-    for begin in range(0, len(faults), len(Kind)):
-        assert {fault.kind for fault in faults[begin : begin + len(Kind)]} == set(Kind)
-    assert len(faults) == 3 * len(Kind)
+    for begin in range(0, len(faults), len(USUAL)):
+        assert {fault.kind for fault in faults[begin : begin + len(USUAL)]} == set(USUAL)
+    assert len(faults) == 3 * len(USUAL)
 
 
 def test_only_the_kinds_that_were_asked_for_come() -> None:
