@@ -35,14 +35,17 @@ class TurnLost(TryAgain):
 class Turn:
     """The writer of one database. Belongs to the loop's thread.
 
-    ``failed`` is called, from another thread, when a checkpoint failed.
+    ``failed`` is called, from another thread, when a checkpoint failed. Where its disk failed, and
+    not only its room, nothing is committed any more: ``commit`` raises.
     """
 
     def __init__(self, store: Store, *, failed: Callable[[Exception], None]) -> None:
         self.store = store
         self._run = store.connection.execute
+        self._failed = failed
+        self._broken: StoreBroken | None = None
         self._checkpointer = Checkpointer(
-            store.path, every_frames=_CHECKPOINT_FRAMES, failed=failed
+            store.path, every_frames=_CHECKPOINT_FRAMES, failed=self._checkpoint_failed
         )
         self._open = False
         self._error: FleetError | None = None
@@ -148,6 +151,8 @@ class Turn:
         """
         if not self._open and not self._waiting and self._error is None:
             return
+        if self._broken is not None:
+            raise self._broken
         if self._error is None and self._open:
             self._finish()
         waiting, self._waiting = self._waiting, []
@@ -174,6 +179,13 @@ class Turn:
         self.commit()
         self._checkpointer.wait()
         self.store.close()
+
+    def _checkpoint_failed(self, error: Exception) -> None:
+        """From the checkpoint's thread. What it could not move is in the log still; but a disk that
+        failed once may have lost what no later fsync tells of, so nothing is built on it."""
+        if isinstance(error, StoreBroken):
+            self._broken = error
+        self._failed(error)
 
     def _finish(self) -> None:
         try:

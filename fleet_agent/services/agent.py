@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fleet_agent.bus.keyring import Keyring
 from fleet_agent.errors import ConfigError, FleetError
@@ -33,6 +33,7 @@ from fleet_agent.services.origin import Fleet, Origin
 from fleet_agent.services.secure import Tls
 from fleet_agent.services.settings import Settings
 from fleet_agent.services.signals import Signals
+from fleet_agent.store.errors import StoreBroken
 from fleet_agent.wire import SOCKET_GATEWAY, SOCKET_HOOK
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ log = logging.getLogger("fleet_agent.services")
 class Agent:
     """One daemon. ``run`` serves until SIGTERM has drained it.
 
-    Raises FleetError when it can't start, and StoreBroken when it is unknown what the disk holds:
-    then nobody was told anything after it, and the process must end.
+    Raises FleetError when it can't start. When it is unknown what the disk holds it ends the
+    process on the spot, having told nobody anything after it.
     """
 
     def __init__(self, origin: Origin, environment: MutableMapping[str, str]) -> None:
@@ -100,7 +101,10 @@ class Agent:
         self._notifier.ready(f"serving {wizard}")
         # What is here now stays: looking through it for garbage again and again stalls turns.
         gc.freeze()
-        self._server.serve_forever()
+        try:
+            self._server.serve_forever()
+        except StoreBroken as error:
+            _end_at_once(wizard, error)
         signals.close()
         self._bus.close()
         self._server.server_close()
@@ -210,9 +214,17 @@ class Agent:
         self._loop.call_later(seconds, lambda: self._keep_alive(seconds))
 
     def _checkpoint_failed(self, error: Exception) -> None:
-        """From the checkpoint's thread. Its pages are still in the log, so nothing is lost; the
-        next commit or checkpoint meets the same disk and says what it is."""
+        """From the checkpoint's thread. Its pages are still in the log, so nothing is lost: a full
+        disk is met by the next one, and after a failing one the next commit ends the process."""
         log.error("%s: a checkpoint of the inbox failed: %s", self._settings.wizard, error)
+
+
+def _end_at_once(wizard: str, error: StoreBroken) -> NoReturn:
+    """Not by way of the interpreter's end: closing the file would move its log into it, and delete
+    the log, by the word of a disk that has just failed."""
+    log.critical("%s: %s; it ends, and starts anew from what is on disk", wizard, error)
+    logging.shutdown()
+    os._exit(error.exit_code)
 
 
 def _soul_of(origin: Origin, settings: Settings) -> SoulSeal | None:

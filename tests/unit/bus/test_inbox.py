@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from fleet_agent.bus.ids import Ids
-from fleet_agent.bus.inbox import BoxFull, Inbox, open_turn
+from fleet_agent.bus.inbox import SCHEMA, BoxFull, Inbox, open_turn
 from fleet_agent.bus.intake import Outcome
+from fleet_agent.bus.turn import Turn
 from fleet_agent.errors import FleetError
 from fleet_agent.limits import Limits
 from fleet_agent.store.errors import StoreBroken, StoreBusy, StoreFull
+from fleet_agent.store.migrate import from_folder
+from fleet_agent.store.sqlite import open_store
 from tests.unit.bus.busparts import Boxes, message
 
 LIMITS = Limits({"inbox_messages": 100, "inbox_bytes": 1024 * 1024})
@@ -220,3 +223,23 @@ def test_a_damaged_file_ends_it_without_telling_anybody(tmp_path: Path) -> None:
         Inbox(turn, LIMITS, ids=Ids()).put(message(id="a"), tell(told))
         turn.commit()
     assert told == []
+
+
+def test_after_a_checkpoint_that_the_disk_failed_nothing_is_committed(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "bus.db"), from_folder(SCHEMA))
+    (tmp_path / "other.db").write_bytes(b"no database" * 500)
+    store.path = str(tmp_path / "other.db")  # where checkpoints look
+    failures: list[Exception] = []
+    turn = Turn(store, failed=failures.append)
+    inbox, told = Inbox(turn, LIMITS, ids=Ids()), []
+    inbox.put(message(id="large"), tell(told))
+    turn.wrote(64 * 1024 * 1024)  # as if: enough for a checkpoint
+    turn.commit()
+    turn._checkpointer.wait()
+    assert [type(failure) for failure in failures] == [StoreBroken]
+    inbox.put(message(id="after"), tell(told))
+    with pytest.raises(StoreBroken):
+        turn.commit()
+    assert [id_ for id_, _ in told] == ["large"]
+    store.close()
+    assert [id_ for (id_,) in rows(tmp_path, "id")] == ["large"]
