@@ -160,7 +160,7 @@ def test_words_of_a_stolen_node_are_shown_and_run_nowhere(fleet: Fleet) -> None:
     key = "/var/lib/fleet-deploy/ssh/id_ed25519"
     error = {
         "what": f"{{{{ lookup('file', '{key}') }}}}\x1b[2J\ndeploy 99: verified",
-        "where": "{{ 7 * 191 }}", "mend": "\ud800\u202e",
+        "where": "{{ 'zy' * 4 }}", "mend": "\ud800\u202e",
     }  # fmt: skip
     said = json.dumps({"ok": False, "error": error})
     node.put("/srv/said", said + "\n")
@@ -175,7 +175,7 @@ def test_words_of_a_stolen_node_are_shown_and_run_nowhere(fleet: Fleet) -> None:
     for text in (everything, log, shown):
         assert "lookup(" in text
         assert "PRIVATE KEY" not in text
-        assert "1337" not in text
+        assert "zyzyzyzy" not in text, "what a node says was taken for a template"
         assert "\x1b" not in text
     assert not any(line.startswith("deploy 99") for line in (log + shown).splitlines())
     is_well(fleet)
