@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test format lint types units pytest demo lab lab-thirty lab-bus fuzz \
+.PHONY: help venv test format lint types units pytest demo lab lab-thirty lab-bus lab-failing-disk fuzz \
 	bench-deploy bench-start bench-registry bench-handlers bench-bus bench-bus-long clean
 
 help: ## this list
@@ -53,10 +53,13 @@ demo: venv ## three wizards on this machine without root: deploy, break, way bac
 	$(BIN)/python -m fleet_agent.setup.demo
 
 lab: venv ## real systemd machines in namespaces: the end-to-end tests (root)
-	$(BIN)/pytest --timeout=900 tests/lab --ignore=tests/lab/test_thirty.py
+	$(BIN)/pytest --timeout=900 tests/lab --ignore=tests/lab/test_thirty.py --ignore=tests/lab/test_failing_disk.py
 
 lab-thirty: venv ## the same pipeline over thirty machines (root)
 	$(BIN)/pytest --timeout=1800 tests/lab/test_thirty.py
+
+lab-failing-disk: venv ## a daemon whose fsync fails (root)
+	$(BIN)/pytest --timeout=900 tests/lab/test_failing_disk.py
 
 lab-bus: venv ## the proof of no loss on three machines (root); BUS='--messages 9000 --seed 1 --faults kill,cut --bug NAME'
 	$(BIN)/python -m tests.lab.bus $(BUS)
