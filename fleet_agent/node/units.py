@@ -193,9 +193,10 @@ class Units:
         which = [f"--unit={unit.unit}"]
         if unit.user:
             which = [f"--user-unit={unit.unit}", f"_UID={_account(unit.user)[0]}"]
-        argv = ["journalctl", "--quiet", f"--lines={LOG_LINES}", "--output=cat", "--no-pager",
-                f"--since=@{int(since)}", *which]  # fmt: skip
-        return tuple(_when_all_said(argv)[-LOG_LINES:])
+        # From the end: forward, with a `--since`, systemd 252 gives the first lines, not the last.
+        argv = ["journalctl", "--quiet", "--reverse", f"--lines={LOG_LINES}", "--output=cat",
+                "--no-pager", f"--since=@{int(since)}", *which]  # fmt: skip
+        return tuple(reversed(_when_all_said(argv)[:LOG_LINES]))
 
     def failure(self, unit: Ref, state: State, since: float) -> UnitError:
         """An error that says how the unit failed, with its own last words."""

@@ -44,6 +44,13 @@ def model(name: str) -> content.Edit:
     return edit
 
 
+@pytest.fixture(scope="module", autouse=True)
+def patience_again(fleet: Fleet) -> Iterator[None]:
+    """What was verified here is the next tests' base: they get their patience back."""
+    yield
+    fleet.checkout.registry["deploy"].pop("phase_seconds", None)
+
+
 def etc_of(node: Node) -> dict[str, list[object]]:
     found: dict[str, list[object]] = json.loads(
         node.run(["python3", "-c", script("look_at_etc.py")]).stdout
