@@ -45,10 +45,10 @@ def model(name: str) -> content.Edit:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def patience_again(fleet: Fleet) -> Iterator[None]:
+def patience_again(founded: Fleet) -> Iterator[None]:
     """What was verified here is the next tests' base: they get their patience back."""
     yield
-    fleet.checkout.registry["deploy"].pop("phase_seconds", None)
+    founded.checkout.registry["deploy"].pop("phase_seconds", None)
 
 
 def etc_of(node: Node) -> dict[str, list[object]]:
