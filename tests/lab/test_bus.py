@@ -1,4 +1,4 @@
-"""No loss on real machines, in short: every kind of fault, a disk that ends, bugs put in.
+"""No loss on real machines, in short: every kind of fault, a disk that ends.
 
 `make lab-bus` is the long form of the first test. A disk that fails is in ``test_failing_disk``.
 """
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from . import content
-from .bus.bugs import BUGS, put_in
 from .bus.ground import Ground, founded
 from .bus.run import Proof, prove
 from .bus.schedule import USUAL, Fault, Kind, plan
@@ -69,27 +68,3 @@ def test_a_disk_without_a_free_byte_refuses_and_loses_nothing(ground: Ground) ->
     assert proof.verdict.sent >= FEW
     said = ground.fleet.lab["n3"].journal(content.daemon_of("allegro"), 1000)
     assert "waiting for room" in said, said
-
-
-# What shows each bug: an answer that gets lost, a power cut, a restart while something waits.
-SHOWN_BY = {
-    # Longer than a sender waits for an answer.
-    "no-dedupe": [Fault(Kind.MUTE, (node,), 6.0, 0.5) for node in ALL],
-    # Not the orchestrator's: its queue of deploys answers too early as well.
-    "answer-before-fsync": [Fault(Kind.POWER, (node,), 0.1, 1.0) for node in ("n2", "n3") * 2],
-    "forget-on-restart": [Fault(Kind.CUT, ("n1",), 3.0, 0.5, beside=("n2",))],
-}
-# An ack that is forgotten shows an early answer as well as a message that is.
-AS = {
-    "no-dedupe": ("handled_twice",),
-    "answer-before-fsync": ("lost", "handled_twice"),
-    "forget-on-restart": ("lost",),
-}
-
-
-@pytest.mark.parametrize("bug", BUGS)
-def test_a_bug_that_is_put_in_is_noticed(ground: Ground, bug: str) -> None:
-    put_in(ground.fleet, bug)
-    proof = proved(ground, SHOWN_BY[bug], bug)
-    assert sum(getattr(proof.verdict, what) for what in AS[bug]) > 0, proof.line()
-    assert not proof.well
