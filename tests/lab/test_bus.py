@@ -54,6 +54,9 @@ def test_faults_of_every_kind_lose_nothing_repeat_nothing_and_keep_order(ground:
     assert proof.verdict.faults == dict.fromkeys(map(str, USUAL), 1)
     assert proof.verdict.sent >= MESSAGES
     assert proof.verdict.handled + proof.verdict.dead >= MESSAGES
+    # What bootstrap made outlived the power cuts as well: keys, mirror, code.
+    record = ground.fleet.push({"README.md": b"After the faults.\n"})
+    assert record.state == "verified", record.reason
 
 
 def test_a_disk_without_a_free_byte_refuses_and_loses_nothing(ground: Ground) -> None:

@@ -13,6 +13,7 @@ from fleet_agent.setup.remote.ground import (
     Steps,
     directory,
     file,
+    fsync,
     group_exists,
     read,
     run,
@@ -91,7 +92,15 @@ def _directories() -> bool:
 
 
 def key_pair(path: str, comment: str) -> bool:
-    """Make an ed25519 key pair that only ``fleet-deploy`` reads, unless there is one."""
+    """Make an ed25519 key pair that only ``fleet-deploy`` reads, unless there is one.
+
+    It is on the disk when this returns. A half that is empty is one that a power cut caught before
+    that, so nobody knows the pair yet.
+    """
+    halves = (path, f"{path}.pub")
+    if any(read(half) == b"" for half in halves):
+        for half in filter(os.path.exists, halves):
+            os.unlink(half)
     if os.path.exists(path):
         return False
     # With the owner's rights from the first byte on: ssh-keygen runs as the user.
@@ -99,6 +108,8 @@ def key_pair(path: str, comment: str) -> bool:
         "runuser", "-u", USER, "--", "ssh-keygen", "-q", "-t", "ed25519", "-N", "",
         "-C", comment, "-f", path,
     )  # fmt: skip
+    for written in (*halves, os.path.dirname(path)):
+        fsync(written)
     return True
 
 
