@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from fleet_agent.errors import ConfigError
+from fleet_agent.node.unpack import sync_all
 
 FILE: Final = "fleet-agent.json"
 MEND: Final = "renew it with `fleet-agent init --pin DIR`, commit, and deploy again"
@@ -110,6 +111,8 @@ def unpack(pin: Pin, into: Path, limits: Mapping[str, float]) -> Path:
             for entry in _checked(archive, pin.wheel, limits):
                 _extract(archive, entry, partial)
         partial.chmod(0o755)
+        # What is there by its name is taken for whole by every run to come, over a power cut too.
+        sync_all(str(partial))
         os.rename(partial, into)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise PinError(f"can't be unpacked: {error}", where=pin.wheel, mend=MEND) from None

@@ -59,6 +59,7 @@ def _build(path: str, requirements: list[str], payload: BinaryIO) -> None:
             *requirements,
             seconds=BUILD_SECONDS,
         )  # fmt: skip
+    run("sync", "--file-system", path)
     with open(os.path.join(path, WHOLE), "wb") as whole:
         os.fsync(whole.fileno())
 
